@@ -1,0 +1,22 @@
+"""The demo shop's settings, for tests: a database of their own, no files kept."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+
+os.environ.setdefault("SECRET_KEY", "only for tests")
+
+from shop.settings import *  # noqa: E402, F403
+from shop.settings import BASE_DIR, INSTALLED_APPS, VISUALSEARCH  # noqa: E402
+
+DEBUG = False
+SHARED = BASE_DIR.parent / "shared"
+INSTALLED_APPS = [*INSTALLED_APPS, "tests.goods"]
+MEDIA_ROOT = os.environ.get("VISUALSEARCH_TEST_MEDIA") or tempfile.mkdtemp(prefix="visualsearch-media-")
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+VISUALSEARCH = {
+    **VISUALSEARCH,
+    "MODEL_CACHE": BASE_DIR / "var" / "test-models",
+    "WEIGHTS": None,
+}

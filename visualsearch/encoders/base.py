@@ -1,0 +1,60 @@
+"""What an encoder is: upright RGB images in, unit vectors out."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import ClassVar
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from visualsearch.exceptions import EncoderError
+
+Vectors = npt.NDArray[np.float32]
+
+
+def unit_rows(vectors: Vectors, expected: tuple[int, int]) -> Vectors:
+    """The rows scaled to unit length. Raises EncoderError for a wrong shape or a row that has no direction."""
+    if vectors.shape != expected:
+        raise EncoderError(f"The encoder returned an array of shape {vectors.shape}, expected {expected}.")
+    lengths = np.linalg.norm(vectors.astype(np.float64), axis=1, keepdims=True)
+    if not (np.isfinite(lengths).all() and (lengths > 0).all()):
+        raise EncoderError("The encoder returned a vector that is not finite or is zero.")
+    return (vectors / lengths).astype(np.float32)
+
+
+class Encoder(ABC):
+    """Turns images into unit vectors that are near each other when the images look alike.
+
+    A subclass sets ``name`` and ``dimensions`` and implements ``fingerprint`` and ``embed``. Instances are made
+    without arguments, live as long as the process and are called from several threads at once.
+    """
+
+    name: ClassVar[str]
+    dimensions: ClassVar[int]
+    batch_size: ClassVar[int] = 8
+
+    @property
+    @abstractmethod
+    def fingerprint(self) -> str:
+        """Hex digest of weights and preprocessing. Vectors of different fingerprints are never compared.
+
+        Reading it must not load the model. Raises EncoderNotBuilt where there is no model to load.
+        """
+
+    @abstractmethod
+    def embed(self, images: Sequence[Image.Image]) -> Vectors:
+        """Embeddings of at most ``batch_size`` upright RGB images: float32 (n, dimensions), any length."""
+
+    def encode(self, images: Sequence[Image.Image]) -> Vectors:
+        """Embeddings of any number of upright RGB images: float32 (n, dimensions), rows of unit length.
+
+        Raises EncoderError if the model returns the wrong shape, a value that is not finite, or a zero vector.
+        """
+        if not images:
+            return np.empty((0, self.dimensions), dtype=np.float32)
+        size = self.batch_size
+        parts = [self.embed(images[start : start + size]) for start in range(0, len(images), size)]
+        return unit_rows(np.concatenate(parts), expected=(len(images), self.dimensions))

@@ -1,0 +1,72 @@
+"""Which encoders there are, and the process's one instance of each. Importing this loads no model."""
+
+from __future__ import annotations
+
+from django.core.signals import setting_changed
+from django.utils.module_loading import import_string
+
+from visualsearch.conf import conf
+from visualsearch.encoders.base import Encoder, Vectors
+from visualsearch.exceptions import EncoderError
+
+__all__ = ["BUNDLED", "Encoder", "Vectors", "encoder_class", "encoder_names", "get_encoder"]
+
+BUNDLED = {
+    "mobilenet_v2": "visualsearch.encoders.mobilenet.MobileNetV2",
+    "mobilenet_v2_compact": "visualsearch.encoders.mobilenet.MobileNetV2Compact",
+}
+
+_instances: dict[str, Encoder] = {}
+
+
+def encoder_names() -> list[str]:
+    """Names of the bundled encoders, and the dotted path in ``VISUALSEARCH["ENCODER"]`` where it names another."""
+    configured = _path(conf.ENCODER)
+    return [*BUNDLED, *([configured] if configured not in BUNDLED.values() else [])]
+
+
+def encoder_class(name: str | None = None) -> type[Encoder]:
+    """The class that a bundled name or a dotted path names; without a name, the one in the settings.
+
+    Raises EncoderError, with the valid choices, where there is no such Encoder subclass.
+    """
+    path = _path(conf.ENCODER if name is None else name)
+    try:
+        found = import_string(path)
+    except ImportError as exc:
+        raise EncoderError(f"There is no encoder {path!r}: {exc}. {_choices()}") from exc
+    if not (isinstance(found, type) and issubclass(found, Encoder)):
+        raise EncoderError(f"{path!r} is not a subclass of visualsearch.encoders.Encoder. {_choices()}")
+    return found
+
+
+def get_encoder(name: str | None = None) -> Encoder:
+    """The process's one instance of an encoder, by bundled name or dotted path; the settings' without a name.
+
+    The model itself is loaded by the first ``encode``. Raises EncoderError, with the valid choices, for a name that
+    is none.
+    """
+    path = _path(conf.ENCODER if name is None else name)
+    if path not in _instances:
+        # setdefault is atomic: threads that arrive together get the same instance, whoever made it.
+        _instances.setdefault(path, encoder_class(path)())
+    return _instances[path]
+
+
+def _path(name: object) -> str:
+    """The dotted path for a bundled name or a dotted path."""
+    if not isinstance(name, str) or (name not in BUNDLED and "." not in name):
+        raise EncoderError(f"There is no encoder {name!r}. {_choices()}")
+    return BUNDLED.get(name, name)
+
+
+def _choices() -> str:
+    return f"Choose one of {', '.join(BUNDLED)}, or give the dotted path of an Encoder subclass."
+
+
+def _reset(*, setting: str, **kwargs: object) -> None:
+    if setting == "VISUALSEARCH":
+        _instances.clear()
+
+
+setting_changed.connect(_reset)

@@ -111,3 +111,9 @@ class FormatNotAllowed(ImageRefused):
     """This image format is not accepted."""
 
     code = "format_not_allowed"
+
+
+class StoreError(VisualSearchError):
+    """The vectors cannot be stored or searched."""
+
+    code = "store_error"

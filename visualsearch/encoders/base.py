@@ -28,7 +28,8 @@ def unit_rows(vectors: Vectors, expected: tuple[int, int]) -> Vectors:
 class Encoder(ABC):
     """Turns images into unit vectors that are near each other when the images look alike.
 
-    A subclass sets ``name`` and ``dimensions`` and implements ``fingerprint`` and ``embed``. Instances are made
+    A subclass sets ``name`` and ``dimensions`` and implements ``fingerprint`` and ``embed``. Instances are
+    made
     without arguments, live as long as the process and are called from several threads at once.
     """
 
@@ -48,10 +49,15 @@ class Encoder(ABC):
     def embed(self, images: Sequence[Image.Image]) -> Vectors:
         """Embeddings of at most ``batch_size`` upright RGB images: float32 (n, dimensions), any length."""
 
+    def prepare(self, image: Image.Image) -> Image.Image:
+        """What ``embed`` needs of the picture, e.g. a smaller one. Decoding threads call it, ahead of the encoder."""
+        return image
+
     def encode(self, images: Sequence[Image.Image]) -> Vectors:
         """Embeddings of any number of upright RGB images: float32 (n, dimensions), rows of unit length.
 
-        Raises EncoderError if the model returns the wrong shape, a value that is not finite, or a zero vector.
+        Raises EncoderError if the model returns the wrong shape, a value that is not finite, or a zero
+        vector.
         """
         if not images:
             return np.empty((0, self.dimensions), dtype=np.float32)

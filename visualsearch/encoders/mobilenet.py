@@ -44,7 +44,8 @@ class MobileNetV2(Encoder):
     def fingerprint(self) -> str:
         """Hex digest of weights, width and preprocessing; one ``stat`` once the weights file has been read.
 
-        Raises EncoderNotBuilt where the weights have not been exported, InvalidWeights where they do not exist.
+        Raises EncoderNotBuilt where the weights have not been exported, InvalidWeights where they do not
+        exist.
         """
         if runtime_name() == "litert":
             self.file.built_path()
@@ -58,10 +59,14 @@ class MobileNetV2(Encoder):
         """The whole image as the model sees it: uint8 (side, side, 3)."""
         if image.mode != "RGB":
             raise EncoderError(f"The encoder was given an image of mode {image.mode}; it takes RGB.")
-        side = self.description.side
-        # A gap of 3 shrinks large pictures by whole factors first and differs from a plain resize by a level or two.
-        small = image.resize((side, side), Image.Resampling.BILINEAR, reducing_gap=3.0)
-        return np.asarray(small)
+        return np.asarray(self.prepare(image))
+
+    def prepare(self, image: Image.Image) -> Image.Image:
+        """The whole image at the model's size."""
+        size = (self.description.side, self.description.side)
+        # A gap of 3 shrinks large pictures by whole factors first and differs from a plain resize by a
+        # level or two.
+        return image if image.size == size else image.resize(size, Image.Resampling.BILINEAR, reducing_gap=3.0)
 
     def _runtime(self) -> Runtime:
         """The loaded model of the weights that are there now: a replaced weights file is never mixed with the old."""

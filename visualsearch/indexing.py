@@ -1,0 +1,315 @@
+"""The write path: images of a source -> rows of its live index versions.
+
+Each image goes through the same five steps. (1) Claim: its row is made if it has none, and the row's ``claim`` goes up by
+one. (2) Read the file and hash it. (3) Where the hash is the row's own, nothing more is done. (4) Decode and encode.
+(5) Write, but only where the row still carries our claim: a try that began later has read a newer file, and a row that is
+gone belonged to an image that is gone. So tasks may run twice, late, or at the same time.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from django.db import connections, models, router, transaction
+from django.utils import timezone
+from PIL import Image
+
+from visualsearch.conf import conf
+from visualsearch.encoders import get_encoder
+from visualsearch.encoders.base import Encoder, Vectors
+from visualsearch.exceptions import EncoderError, FingerprintMismatch, ImageRefused
+from visualsearch.images import content_hash, open_image, read_limited
+from visualsearch.models import ImageEmbedding, VisualIndex, rows
+from visualsearch.signals import post_failed, post_indexed
+from visualsearch.sources import ImageSource
+from visualsearch.stores import get_store
+
+logger = logging.getLogger(__name__)
+
+State = ImageEmbedding.State
+FILE_MISSING = "file_missing"
+STORAGE_ERROR = "storage_error"
+
+
+@dataclass
+class Outcome:
+    """What became of a number of images. ``retry`` holds the primary keys to try again, by number of tries so far."""
+
+    indexed: int = 0
+    unchanged: int = 0
+    failed: int = 0
+    removed: int = 0
+    superseded: int = 0
+    retry: dict[int, list[str]] = field(default_factory=dict)
+
+    def __iadd__(self, other: Outcome) -> Outcome:
+        for name in ("indexed", "unchanged", "failed", "removed", "superseded"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        for attempts, pks in other.retry.items():
+            self.retry.setdefault(attempts, []).extend(pks)
+        return self
+
+    @property
+    def total(self) -> int:
+        waiting = sum(map(len, self.retry.values()))
+        return self.indexed + self.unchanged + self.failed + self.removed + self.superseded + waiting
+
+
+@dataclass
+class Attempt:
+    """One image on its way through the steps."""
+
+    object_id: str
+    image: models.Model
+    file: str
+    claim: int
+    attempts: int
+    known_hash: str
+    settled: bool  # the row holds the final word (a vector or a refusal) on the file that known_hash names
+    hash: str = ""
+    picture: Image.Image | None = None
+    code: str = ""
+    reason: str = ""
+
+
+def index_images(index: VisualIndex, source: ImageSource, pks: Iterable[Any], *, force: bool = False) -> Outcome:
+    """Brings the rows of these images up to date in one version. Images that are gone lose their row.
+
+    With ``force`` a file that has not changed is embedded again. Raises FingerprintMismatch before anything is written
+    if this process's encoder is not the index's own; database errors pass through, and the task may run again.
+    """
+    encoder = encoder_of(index)
+    wanted = [str(pk) for pk in pks]
+    attempts, removed = _claim(index, source, wanted)
+    outcome = Outcome(removed=removed)
+    for batch in _loaded(source, encoder, attempts, force):
+        outcome += _settle(index, source, encoder, batch)
+    return outcome
+
+
+def encoder_of(index: VisualIndex) -> Encoder:
+    """The encoder that made this index. Raises FingerprintMismatch if ours has other weights or preprocessing."""
+    encoder = get_encoder(index.encoder)
+    if encoder.fingerprint != index.fingerprint:
+        raise FingerprintMismatch(
+            f"Index version {index.pk} of {index.source!r} holds vectors of {index.encoder} "
+            f"{index.fingerprint[:12]}, and this process would make vectors of {encoder.fingerprint[:12]}."
+        )
+    return encoder
+
+
+def forget(source: ImageSource, pks: Sequence[Any]) -> None:
+    """Removes images' rows and vectors from every version."""
+    store = get_store()
+    for index in VisualIndex.objects.of(source):
+        store.delete(index, [str(pk) for pk in pks])
+
+
+def out_of_date(index: VisualIndex, source: ImageSource) -> models.QuerySet[Any]:
+    """Images that have no row, a pending one, or one of another file; and those with a row but no file."""
+    same = rows(index, object_id=_text(models.OuterRef("pk")))
+    current = same.filter(file=models.OuterRef(source.image_field)).exclude(state=State.PENDING)
+    has_file = models.Q(pk__in=source.with_file().order_by().values("pk"))
+    missing = has_file & ~models.Q(models.Exists(current))
+    emptied = ~has_file & models.Q(models.Exists(same))
+    return source.images().filter(missing | emptied)
+
+
+def failed(index: VisualIndex, source: ImageSource) -> models.QuerySet[Any]:
+    """Images whose row says that they failed."""
+    same = rows(index, object_id=_text(models.OuterRef("pk")), state=State.FAILED)
+    return source.images().filter(models.Exists(same))
+
+
+def _text(expression: Any) -> models.functions.Cast:
+    return models.functions.Cast(expression, models.CharField())
+
+
+def _claim(index: VisualIndex, source: ImageSource, pks: Sequence[str]) -> tuple[list[Attempt], int]:
+    """Makes missing rows and takes the claim of each. Returns the attempts and the number of rows removed.
+
+    The images are read under FOR KEY SHARE, the lock that a foreign key takes: a delete under way is waited for, and no
+    row is made for an image that is about to go; ordinary saves are not held up.
+    """
+    with transaction.atomic(using=router.db_for_write(ImageEmbedding)):
+        images = {str(image.pk): image for image in _key_share(_by_text_pk(source, pks))}
+        files = {pk: source.file_of(image).name or "" for pk, image in images.items()}
+        present = sorted(pk for pk in images if files[pk])
+        gone = [pk for pk in pks if not files.get(pk)]
+        removed = rows(index, object_id__in=gone).count() if gone else 0
+        if gone:
+            get_store().delete(index, gone)
+        ImageEmbedding.objects.bulk_create(
+            [ImageEmbedding(index=index, object_id=pk) for pk in present], ignore_conflicts=True
+        )
+        claimed = rows(index, object_id__in=present).order_by("object_id").select_for_update(no_key=True)
+        held = list(claimed.defer("vector").annotate(has_vector=models.Q(vector__isnull=False)))
+        rows(index, object_id__in=present).update(
+            claim=models.F("claim") + 1, attempts=models.F("attempts") + 1
+        )
+    return [_attempt(row, images[row.object_id], files[row.object_id]) for row in held], removed
+
+
+def _attempt(row: Any, image: models.Model, file: str) -> Attempt:
+    settled = row.has_vector or (row.state == State.FAILED and row.code not in (FILE_MISSING, STORAGE_ERROR))
+    same_file = row.file == file
+    attempts = row.attempts + 1 if same_file else 1
+    return Attempt(row.object_id, image, file, row.claim + 1, attempts, row.content_hash, settled)
+
+
+def _by_text_pk(source: ImageSource, pks: Sequence[str]) -> models.QuerySet[Any]:
+    to_python = source.pk_field.to_python
+    return source.images().order_by("pk").filter(pk__in=[to_python(pk) for pk in pks])
+
+
+def _key_share(queryset: models.QuerySet[Any]) -> Iterator[Any]:
+    sql, params = queryset.query.sql_with_params()
+    yield from queryset.model._default_manager.raw(f"{sql} FOR KEY SHARE OF {_table(queryset)}", params)
+
+
+def _table(queryset: models.QuerySet[Any]) -> str:
+    return connections[queryset.db].ops.quote_name(queryset.model._meta.db_table)
+
+
+def _loaded(
+    source: ImageSource, encoder: Encoder, attempts: list[Attempt], force: bool
+) -> Iterator[list[Attempt]]:
+    """Batches of attempts, read and decoded by threads ahead of the encoder, which runs in the caller's thread.
+
+    Two batches at most are held decoded, so that memory does not grow with the chunk.
+    """
+    size = encoder.batch_size
+    batches = [attempts[start : start + size] for start in range(0, len(attempts), size)]
+    ahead: deque[list[Future[Attempt]]] = deque()
+    with ThreadPoolExecutor(max_workers=max(1, conf.THREADS), thread_name_prefix="visualsearch") as pool:
+        for batch in batches:
+            ahead.append([pool.submit(_load, source, encoder, attempt, force) for attempt in batch])
+            if len(ahead) > 2:
+                yield [future.result() for future in ahead.popleft()]
+        while ahead:
+            yield [future.result() for future in ahead.popleft()]
+
+
+def _load(source: ImageSource, encoder: Encoder, attempt: Attempt, force: bool) -> Attempt:
+    """Reads, hashes and decodes one image; what goes wrong is kept in the attempt, not raised."""
+    try:
+        with contextlib.closing(source.file_of(attempt.image).storage.open(attempt.file, "rb")) as file:
+            content = read_limited(file)
+        attempt.hash = content_hash(content)
+        if force or not attempt.settled or attempt.hash != attempt.known_hash:
+            attempt.picture = encoder.prepare(open_image(content))
+    except ImageRefused as refusal:
+        attempt.code, attempt.reason = refusal.code, str(refusal)
+    except FileNotFoundError:
+        attempt.code, attempt.reason = FILE_MISSING, f"The storage has no file {attempt.file!r}."
+    except Exception as fault:  # a storage may raise anything: its library's own errors, sockets, time-outs
+        attempt.code, attempt.reason = STORAGE_ERROR, f"{type(fault).__name__}: {fault}"
+    finally:
+        connections.close_all()  # a storage that lives in a database opened one for this thread
+    return attempt
+
+
+def _settle(index: VisualIndex, source: ImageSource, encoder: Encoder, batch: list[Attempt]) -> Outcome:
+    """Encodes one batch and writes all of it, each image by itself right."""
+    pictured, vectors = _encode(encoder, [attempt for attempt in batch if attempt.picture is not None])
+    outcome = Outcome()
+    with transaction.atomic(using=router.db_for_write(ImageEmbedding)):
+        ours = _still_ours(index, batch)
+        kept = [number for number, attempt in enumerate(pictured) if attempt.object_id in ours]
+        _write_indexed(index, [pictured[number] for number in kept])
+        get_store().upsert(index, [pictured[number].object_id for number in kept], vectors[kept])
+        outcome.indexed = len(kept)
+        for attempt in batch:
+            if attempt.object_id not in ours:
+                outcome.superseded += 1
+            elif attempt.code:
+                _write_refused(index, attempt, outcome)
+            elif attempt.picture is None:
+                _write_unchanged(index, attempt)
+                outcome.unchanged += 1
+    _announce(index, source, [attempt for attempt in batch if attempt.object_id in ours])
+    return outcome
+
+
+def _encode(encoder: Encoder, attempts: list[Attempt]) -> tuple[list[Attempt], Vectors]:
+    """The attempts that have a vector, and their vectors. A picture that the encoder cannot take fails alone."""
+    try:
+        return attempts, encoder.encode([attempt.picture for attempt in attempts])  # type: ignore[misc]
+    except EncoderError as error:
+        if len(attempts) == 1:
+            attempts[0].picture, attempts[0].code, attempts[0].reason = None, error.code, str(error)
+            return [], np.empty((0, encoder.dimensions), np.float32)
+    parts = [_encode(encoder, [attempt]) for attempt in attempts]
+    return [attempt for kept, _ in parts for attempt in kept], np.concatenate([part for _, part in parts])
+
+
+def _still_ours(index: VisualIndex, batch: list[Attempt]) -> set[str]:
+    claims = {attempt.object_id: attempt.claim for attempt in batch}
+    locked = rows(index, object_id__in=claims).order_by("object_id").select_for_update(no_key=True)
+    return {pk for pk, claim in locked.values_list("object_id", "claim") if claim == claims[pk]}
+
+
+def _write_indexed(index: VisualIndex, attempts: list[Attempt]) -> None:
+    if not attempts:
+        return
+    rows(index, object_id__in=[attempt.object_id for attempt in attempts]).update(
+        state=State.INDEXED,
+        file=_each(attempts, "file"),
+        content_hash=_each(attempts, "hash"),
+        indexed_at=timezone.now(),
+        code="",
+        reason="",
+        attempts=0,
+    )
+
+
+def _each(attempts: list[Attempt], name: str) -> models.Case:
+    """The attempt's own value for its row, so that a batch is one statement."""
+    whens = [models.When(object_id=a.object_id, then=models.Value(getattr(a, name))) for a in attempts]
+    return models.Case(*whens, output_field=models.TextField())
+
+
+def _write_unchanged(index: VisualIndex, attempt: Attempt) -> None:
+    """The row's vector, or its refusal, is still the last word on this file; a new name is noted."""
+    row = rows(index, object_id=attempt.object_id)
+    row.filter(vector__isnull=False).update(state=State.INDEXED, file=attempt.file, code="", reason="", attempts=0)
+    row.filter(vector__isnull=True).update(
+        state=State.FAILED, file=attempt.file, attempts=max(1, attempt.attempts - 1)
+    )
+
+
+def _write_refused(index: VisualIndex, attempt: Attempt, outcome: Outcome) -> None:
+    """A storage fault keeps the vector and is tried again; a refused or missing file takes the vector with it."""
+    fault = attempt.code == STORAGE_ERROR
+    retry = fault and attempt.attempts <= len(conf.RETRY_DELAYS)
+    changes: dict[str, Any] = {} if fault else {"vector": None, "indexed_at": None, "content_hash": attempt.hash}
+    if not retry:
+        changes["file"] = attempt.file
+    rows(index, object_id=attempt.object_id).update(
+        state=State.PENDING if retry else State.FAILED,
+        code=attempt.code,
+        reason=attempt.reason,
+        attempts=attempt.attempts,
+        **changes,
+    )
+    if retry:
+        outcome.retry.setdefault(attempt.attempts, []).append(attempt.object_id)
+    else:
+        outcome.failed += 1
+        logger.warning("%s %s: %s", index.source, attempt.object_id, attempt.reason)
+
+
+def _announce(index: VisualIndex, source: ImageSource, batch: list[Attempt]) -> None:
+    for attempt in batch:
+        about: dict[str, Any] = {"source": source, "index": index, "object_id": attempt.object_id}
+        if attempt.picture is not None:
+            post_indexed.send_robust(sender=source.model, **about)
+        elif attempt.code:
+            post_failed.send_robust(sender=source.model, code=attempt.code, reason=attempt.reason, **about)

@@ -1,0 +1,111 @@
+"""VisualIndex, one version of one source's index, and ImageEmbedding, one image in it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+from pgvector.django import VectorField
+
+if TYPE_CHECKING:
+    from visualsearch.sources import ImageSource
+
+
+class VisualIndexQuerySet(models.QuerySet["VisualIndex"]):
+    def of(self, source: ImageSource) -> VisualIndexQuerySet:
+        return self.filter(source=source.name)
+
+    def live(self) -> VisualIndexQuerySet:
+        """Versions that follow the shop's images: the active one and those being built."""
+        return self.exclude(state=VisualIndex.State.RETIRED)
+
+    def active(self) -> VisualIndexQuerySet:
+        return self.filter(state=VisualIndex.State.ACTIVE)
+
+
+class VisualIndex(models.Model):
+    """One version of one source's index: vectors of one encoder fingerprint, and of no other."""
+
+    class State(models.TextChoices):
+        BUILDING = "building", _("building")
+        ACTIVE = "active", _("active")
+        RETIRED = "retired", _("retired")
+
+    class Metric(models.TextChoices):
+        COSINE = "cosine", _("cosine")
+
+    source = models.CharField(_("source"), max_length=100)
+    encoder = models.CharField(_("encoder"), max_length=200)
+    fingerprint = models.CharField(_("fingerprint"), max_length=64)
+    dimensions = models.PositiveIntegerField(_("dimensions"))
+    metric = models.CharField(_("metric"), max_length=10, choices=Metric, default=Metric.COSINE)
+    state = models.CharField(_("state"), max_length=10, choices=State, default=State.BUILDING)
+    created_at = models.DateTimeField(_("created"), auto_now_add=True)
+    activated_at = models.DateTimeField(_("activated"), null=True, editable=False)
+
+    objects = VisualIndexQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("index version")
+        verbose_name_plural = _("index versions")
+        ordering = ["source", "-pk"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["source"], condition=models.Q(state="active"), name="visualsearch_one_active_index"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.source} v{self.pk} ({self.encoder}, {self.get_state_display()})"
+
+
+class ImageEmbedding(models.Model):
+    """One image in one index version.
+
+    ``file`` and ``content_hash`` say which file the vector shows, so a row whose ``file`` is not the image's present
+    one is out of date without anybody having marked it. ``claim`` counts the tries that began: the try that began
+    last is the only one that may write, which is what makes the newest file win.
+
+    ``state`` and ``claim`` are in no database index, so that changing them leaves the HNSW graph alone (a heap-only
+    update).
+    """
+
+    class State(models.TextChoices):
+        PENDING = "pending", _("pending")
+        INDEXED = "indexed", _("indexed")
+        FAILED = "failed", _("failed")
+
+    index = models.ForeignKey(
+        VisualIndex, models.CASCADE, verbose_name=_("index version"), related_name="embeddings", db_index=False
+    )
+    object_id = models.CharField(_("image"), max_length=255)
+    state = models.CharField(_("state"), max_length=8, choices=State, default=State.PENDING)
+    code = models.CharField(_("code"), max_length=40, blank=True, default="")
+    reason = models.TextField(_("reason"), blank=True, default="")
+    attempts = models.PositiveIntegerField(_("attempts"), default=0)
+    claim = models.BigIntegerField(default=0, editable=False)
+    file = models.TextField(_("file"), blank=True, default="")
+    content_hash = models.CharField(_("content hash"), max_length=64, blank=True, default="")
+    vector = VectorField(_("vector"), null=True, editable=False)
+    indexed_at = models.DateTimeField(_("indexed"), null=True, editable=False)
+
+    class Meta:
+        verbose_name = _("image embedding")
+        verbose_name_plural = _("image embeddings")
+        constraints = [
+            models.UniqueConstraint(fields=["index", "object_id"], name="visualsearch_one_row_per_image"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.object_id} ({self.get_state_display()})"
+
+
+def active_index(source: ImageSource) -> VisualIndex | None:
+    """The version that searches of this source use; None before the first image is indexed."""
+    return VisualIndex.objects.of(source).active().first()
+
+
+def rows(index: VisualIndex, **conditions: Any) -> models.QuerySet[ImageEmbedding]:
+    """Rows of one version. The literal ``index_id`` is what lets the planner use that version's partial index."""
+    return ImageEmbedding.objects.filter(index_id=index.pk, **conditions)

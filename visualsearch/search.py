@@ -1,0 +1,154 @@
+"""The read path: a product, a photo or a vector -> ranked products.
+
+``eligible`` and the filters are part of the one statement that finds the neighbours, so they are as fresh as the database
+and a page is full while enough products pass.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, BinaryIO
+
+import numpy as np
+from django.db import models
+
+from visualsearch.conf import conf
+from visualsearch.exceptions import InvalidLimit
+from visualsearch.images import open_image, read_limited
+from visualsearch.indexing import encoder_of
+from visualsearch.models import ImageEmbedding, VisualIndex, active_index, rows
+from visualsearch.sources import Filters, ImageSource, only_source, source_of_product
+from visualsearch.stores import get_store
+
+
+class State(StrEnum):
+    """Whether a product can be searched with."""
+
+    READY = "ready"
+    PENDING = "pending"  # its images wait for the worker
+    FAILED = "failed"  # none of its images could be read; the reason says why
+    NO_IMAGE = "no_image"
+
+
+@dataclass(frozen=True)
+class Match:
+    """One product found: its image nearest to the query, the cosine similarity (-1 to 1) and the rank from 1."""
+
+    product: Any
+    image: Any
+    score: float
+    rank: int
+
+
+class Results(list[Match]):
+    """A page of matches, best first. ``state`` and ``reason`` say why it is empty where the query has no vector."""
+
+    def __init__(self, matches: Sequence[Match] = (), state: State = State.READY, reason: str = "") -> None:
+        super().__init__(matches)
+        self.state = state
+        self.reason = reason
+
+
+@dataclass(frozen=True)
+class ProductState:
+    """Whether a product can be searched with, and why not."""
+
+    state: State
+    reason: str = ""
+    images: int = 0
+    indexed: int = 0
+
+
+def similar_to(
+    product: models.Model, limit: int | None = None, filters: Filters | None = None, *, source: str | None = None
+) -> Results:
+    """Products that look like this one, never itself. All its indexed images make up the query.
+
+    Two queries. Raises InvalidLimit, InvalidFilter, SourceNotRegistered; a product without vectors gives an empty page
+    whose ``state`` says why.
+    """
+    origin = source_of_product(product, source)
+    wanted = checked_limit(limit)
+    own = _own_vectors(origin, product.pk)
+    if not own:
+        state = product_state(product, source=origin.name)
+        return Results(state=state.state, reason=state.reason)
+    query = np.mean([row.vector for row in own], axis=0)
+    eligible = origin.eligible_images(filters).exclude(**{origin.product_field or "pk": product.pk})
+    return Results(_ranked(origin, own[0].index, query.tolist(), eligible, wanted))
+
+
+def search_by_image(
+    image: bytes | BinaryIO, limit: int | None = None, filters: Filters | None = None, *, source: str | None = None
+) -> Results:
+    """Products that look like this photo, which is read, encoded and forgotten.
+
+    Two queries. Raises ImageRefused, InvalidLimit, InvalidFilter, SourceNotRegistered, and FingerprintMismatch if this
+    process's encoder is not the one that the index was made with. Before anything is indexed the page is empty and its
+    ``state`` pending.
+    """
+    origin = only_source(source)
+    wanted = checked_limit(limit)
+    eligible = origin.eligible_images(filters)
+    picture = open_image(image if isinstance(image, bytes) else read_limited(image))
+    index = active_index(origin)
+    if index is None:
+        return Results(state=State.PENDING, reason="Nothing is indexed yet.")
+    vector = encoder_of(index).encode([picture])[0]
+    return Results(_ranked(origin, index, vector.tolist(), eligible, wanted))
+
+
+def product_state(product: models.Model, *, source: str | None = None) -> ProductState:
+    """Whether this product can be searched with: ready, pending, failed (with the reason) or no image."""
+    return state_of(source_of_product(product, source), product.pk)
+
+
+def state_of(source: ImageSource, product_pk: Any) -> ProductState:
+    """The same for a product's primary key."""
+    keys = source.images_of(product_pk).filter(pk__in=source.with_file().order_by().values("pk"))
+    pks = [str(pk) for pk in keys.values_list("pk", flat=True)]
+    index = active_index(source)
+    if not pks:
+        return ProductState(State.NO_IMAGE, "The product has no image.")
+    known = rows(index, object_id__in=pks).defer("vector") if index else ImageEmbedding.objects.none()
+    found = list(known.annotate(searchable=models.Q(vector__isnull=False)))
+    searchable = sum(row.searchable for row in found)
+    if searchable:
+        return ProductState(State.READY, images=len(pks), indexed=searchable)
+    failures = [row for row in found if row.state == ImageEmbedding.State.FAILED]
+    if len(failures) == len(pks):
+        return ProductState(State.FAILED, failures[0].reason, images=len(pks))
+    return ProductState(State.PENDING, "The product's images wait to be indexed.", images=len(pks))
+
+
+def checked_limit(limit: int | None) -> int:
+    """The limit, or the default. Raises InvalidLimit outside 1 to MAX_LIMIT."""
+    if limit is None:
+        return int(conf.DEFAULT_LIMIT)
+    if isinstance(limit, bool) or not isinstance(limit, int) or not 1 <= limit <= conf.MAX_LIMIT:
+        raise InvalidLimit(f"limit must be a whole number from 1 to {conf.MAX_LIMIT}, not {limit!r}.")
+    return limit
+
+
+def _own_vectors(source: ImageSource, product_pk: Any) -> list[ImageEmbedding]:
+    keys = source.images_of(product_pk).order_by()
+    text = keys.annotate(key=models.functions.Cast("pk", models.CharField())).values("key")
+    own = ImageEmbedding.objects.filter(
+        index__source=source.name, index__state=VisualIndex.State.ACTIVE, object_id__in=text, vector__isnull=False
+    )
+    return list(own.select_related("index").order_by("object_id"))
+
+
+def _ranked(
+    source: ImageSource, index: VisualIndex, vector: Sequence[float], eligible: models.QuerySet[Any], limit: int
+) -> list[Match]:
+    """The nearest image of each of the ``limit`` nearest products."""
+    product = source.product_field
+    related = (product,) if product else ()
+    neighbours = get_store().search(index, vector, eligible, limit, distinct=product, related=related)
+    return [
+        Match(source.product_of(neighbour.image), neighbour.image, round(1 - neighbour.distance, 6), rank)
+        for rank, neighbour in enumerate(neighbours, start=1)
+    ]

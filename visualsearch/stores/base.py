@@ -1,0 +1,68 @@
+"""What a store is: vectors in, nearest neighbours out. It knows no encoder and reads no picture."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+from django.core.checks import CheckMessage
+from django.db.models import QuerySet
+
+from visualsearch.encoders.base import Vectors
+from visualsearch.models import VisualIndex
+
+
+class Neighbour(NamedTuple):
+    """One image near the query, with its cosine distance (0: the same direction, 2: the opposite)."""
+
+    image: Any
+    distance: float
+
+
+class Store(ABC):
+    """Keeps the vectors of every index version and finds the nearest of those whose image is eligible."""
+
+    @abstractmethod
+    def prepare(self, index: VisualIndex) -> None:
+        """Makes the version quick to search. Called again, it does nothing. Vectors may come before or after."""
+
+    @abstractmethod
+    def is_prepared(self, index: VisualIndex) -> bool:
+        """Whether prepare() has been carried out and still holds."""
+
+    @abstractmethod
+    def drop(self, index: VisualIndex) -> None:
+        """Undoes prepare() without blocking readers."""
+
+    @abstractmethod
+    def upsert(self, index: VisualIndex, ids: Sequence[str], vectors: Vectors) -> None:
+        """Sets the vectors, float32 (n, dimensions), of images that have a row. Joins the caller's transaction."""
+
+    @abstractmethod
+    def delete(self, index: VisualIndex, ids: Sequence[str]) -> None:
+        """Removes the images' rows and vectors. Ids that have none are no error."""
+
+    @abstractmethod
+    def search(
+        self,
+        index: VisualIndex,
+        vector: Sequence[float],
+        eligible: QuerySet[Any],
+        limit: int,
+        *,
+        distinct: str | None = None,
+        related: Sequence[str] = (),
+        exact: bool = False,
+    ) -> list[Neighbour]:
+        """The ``limit`` images of the queryset nearest to the vector, nearest first, ties by primary key.
+
+        ``eligible`` is a queryset of the source's image model. ``distinct`` names a field of it: then the answer holds
+        the nearest image of each of the ``limit`` nearest values. ``related`` names relations to load with each image,
+        so that a page costs one query. Returns fewer only where fewer are eligible and have a vector. ``exact``
+        compares with every eligible image instead of walking the graph.
+        """
+
+    def check(self) -> Iterator[CheckMessage]:
+        """What is wrong with the database that this store uses, as system check messages."""
+        yield from ()

@@ -1,0 +1,306 @@
+"""Vectors in PostgreSQL with pgvector: one table, a partial HNSW index for each version.
+
+HNSW: Malkov and Yashunin, https://arxiv.org/abs/1603.09320. Iterative scans, which go on through the graph until enough
+rows pass the filter: https://github.com/pgvector/pgvector#iterative-index-scans (pgvector 0.8).
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import psycopg
+from django.contrib.postgres.indexes import OpClass
+from django.core.checks import CheckMessage, Error, Warning
+from django.db import connection, connections, models, router
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models.expressions import RawSQL
+from django.db.models.functions import Cast
+from pgvector.django import CosineDistance, HalfVectorField, HnswIndex
+from pgvector.psycopg.vector import register_vector_info
+from psycopg.types import TypeInfo
+
+from visualsearch.conf import conf
+from visualsearch.encoders.base import Vectors
+from visualsearch.exceptions import StoreError
+from visualsearch.models import ImageEmbedding, VisualIndex, rows
+from visualsearch.stores.base import Neighbour, Store
+
+MAX_DIMENSIONS = 4000  # of an HNSW index over halfvec
+MINIMUM_VERSION = (0, 8)
+MAX_EF_SEARCH = 1000  # pgvector's own limit
+OVERSAMPLING = 4  # rows that the graph is asked for, for each product wanted
+LOCK_SPACE = 0x5653  # first half of our advisory locks' keys
+
+
+class PgVectorStore(Store):
+    """The default store. ``search`` is one round trip: the settings and the query travel together."""
+
+    def prepare(self, index: VisualIndex) -> None:
+        if index.dimensions > MAX_DIMENSIONS:
+            raise StoreError(
+                f"An index over halfvec holds at most {MAX_DIMENSIONS} dimensions; "
+                f"encoder {index.encoder!r} has {index.dimensions}."
+            )
+        if self.is_prepared(index):
+            return
+        connection = connections[router.db_for_write(ImageEmbedding)]
+        with advisory_lock(connection, index.pk) as ours:
+            if not ours:  # another process is building it
+                return
+            # A concurrent build that was interrupted leaves an invalid index behind under the same name.
+            self.drop(index)
+            with connection.schema_editor(atomic=False) as editor:
+                editor.add_index(ImageEmbedding, hnsw_index(index), concurrently=not connection.in_atomic_block)
+
+    def is_prepared(self, index: VisualIndex) -> bool:
+        with connections[router.db_for_read(ImageEmbedding)].cursor() as cursor:
+            cursor.execute(
+                "SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass(%s)", [hnsw_index(index).name]
+            )
+            row = cursor.fetchone()
+        return bool(row and row[0])
+
+    def drop(self, index: VisualIndex) -> None:
+        connection = connections[router.db_for_write(ImageEmbedding)]
+        concurrently = "" if connection.in_atomic_block else "CONCURRENTLY "
+        with connection.cursor() as cursor:
+            cursor.execute(f"DROP INDEX {concurrently}IF EXISTS {hnsw_index(index).name}")
+
+    def upsert(self, index: VisualIndex, ids: Sequence[str], vectors: Vectors) -> None:
+        if not len(ids):
+            return
+        table = ImageEmbedding._meta.db_table
+        connection = connections[router.db_for_write(ImageEmbedding)]
+        connection.ensure_connection()
+        # Vectors travel in pgvector's binary form, which costs a tenth of writing and parsing 1,280 decimals each.
+        with psycopg.Cursor(connection.connection) as cursor:
+            register_vector_info(cursor, _vector_type(connection))  # type: ignore[arg-type]
+            cursor.execute(
+                f"UPDATE {table} SET vector = new.vector"  # noqa: S608
+                " FROM unnest(%s::text[], %b) AS new (object_id, vector)"
+                f" WHERE {table}.index_id = %s AND {table}.object_id = new.object_id",
+                [list(ids), list(vectors), index.pk],
+            )
+
+    def delete(self, index: VisualIndex, ids: Sequence[str]) -> None:
+        rows(index, object_id__in=ids).delete()
+
+    def search(
+        self,
+        index: VisualIndex,
+        vector: Sequence[float],
+        eligible: models.QuerySet[Any],
+        limit: int,
+        *,
+        distinct: str | None = None,
+        related: Sequence[str] = (),
+        exact: bool = False,
+    ) -> list[Neighbour]:
+        query = nearest_images(index, vector, eligible, limit, distinct=distinct, exact=exact)
+        if related:
+            query = query.select_related(*related)
+        with SentTogether(connections[query.db], search_settings()):
+            found = [Neighbour(image, image.visualsearch_distance) for image in query]
+        return sorted(found, key=lambda neighbour: (neighbour.distance, str(neighbour.image.pk)))
+
+    def check(self) -> Iterator[CheckMessage]:
+        yield from check_connection(connections[router.db_for_read(ImageEmbedding)])
+
+
+@contextlib.contextmanager
+def advisory_lock(connection: BaseDatabaseWrapper, number: int) -> Iterator[bool]:
+    """Whether this session got the lock of index version ``number``; it is given back at the end."""
+    key = (LOCK_SPACE, number)
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_lock(%s, %s)", key)
+        ours = bool(cursor.fetchone()[0])
+        try:
+            yield ours
+        finally:
+            if ours:
+                cursor.execute("SELECT pg_advisory_unlock(%s, %s)", key)
+
+
+class SentTogether:
+    """Puts settings in front of the next SELECT, in one round trip and one transaction.
+
+    Several statements in one simple query run as one transaction, so SET LOCAL lasts for exactly that query.
+    """
+
+    def __init__(self, connection: BaseDatabaseWrapper, settings: str) -> None:
+        self.settings = settings
+        self.wrapper = connection.execute_wrapper(self)
+
+    def __call__(self, execute: Any, sql: str, params: Any, many: bool, context: dict[str, Any]) -> Any:
+        result = execute(self.settings + sql, params, many, context)
+        cursor = context["cursor"].cursor
+        while cursor.nextset():
+            pass
+        return result
+
+    def __enter__(self) -> None:
+        self.wrapper.__enter__()
+
+    def __exit__(self, *exc: Any) -> None:
+        self.wrapper.__exit__(*exc)
+
+
+def search_settings() -> str:
+    """Statements that set the search up, for the transaction that they travel with."""
+    ef_search = min(max(int(conf.EF_SEARCH), 1), MAX_EF_SEARCH)
+    return f"SET LOCAL hnsw.ef_search = {ef_search}; SET LOCAL hnsw.iterative_scan = relaxed_order; "
+
+
+def nearest_images(
+    index: VisualIndex,
+    vector: Sequence[float],
+    eligible: models.QuerySet[Any],
+    limit: int,
+    *,
+    distinct: str | None = None,
+    exact: bool = False,
+) -> models.QuerySet[Any]:
+    """The eligible images nearest to the vector, unordered, each with its ``visualsearch_distance``.
+
+    One statement with two ways. ``near`` walks the graph and stops after a few rows for each one wanted. Only where that
+    does not fill the page (the walk gave up under a narrow filter, or a few products own all the rows), ``every``
+    compares all eligible rows: PostgreSQL does not start it otherwise.
+    """
+    model = eligible.model
+    eligible = eligible.select_related(None).order_by()
+    measure = distance(index, vector)
+    near, near_params = _compiled(_near(index, measure, eligible, limit * OVERSAMPLING if distinct else limit))
+    every, every_params = _compiled(_every(index, measure, eligible))
+    best = _best_of_each(model, distinct)
+    sql = (
+        f"WITH near AS MATERIALIZED ({near}),"
+        f" page AS MATERIALIZED (SELECT key FROM ({best.format(rows='near')}) b ORDER BY distance, key LIMIT %s),"
+        f" filled AS MATERIALIZED (SELECT {'false' if exact else 'count(*) >= %s'} AS is_full FROM page),"
+        f" every AS (SELECT * FROM ({every}) e WHERE NOT (SELECT is_full FROM filled))"
+        " SELECT key FROM page WHERE (SELECT is_full FROM filled) UNION ALL"
+        f" (SELECT key FROM ({best.format(rows='every')}) b ORDER BY distance, key LIMIT %s)"
+    )
+    params = [*near_params, limit, *([] if exact else [limit]), *every_params, limit]
+    own = rows(index, object_id=Cast(models.OuterRef("pk"), models.CharField()))
+    return (
+        model._default_manager.filter(pk__in=RawSQL(f"({sql})", params))  # noqa: S611 - quoted names and parameters
+        .order_by()
+        .annotate(visualsearch_distance=models.Subquery(own.values(d=measure)))
+    )
+
+
+def _near(index: VisualIndex, measure: Any, eligible: models.QuerySet[Any], limit: int) -> models.QuerySet[Any]:
+    key = _plain(eligible.model._meta.pk)
+    shown = models.Exists(eligible.filter(pk=Cast(models.OuterRef("object_id"), output_field=key)))
+    return _keyed(rows(index, vector__isnull=False).filter(shown), key, measure).order_by("distance")[:limit]
+
+
+def _every(index: VisualIndex, measure: Any, eligible: models.QuerySet[Any]) -> models.QuerySet[Any]:
+    # As text, so that a few eligible images are looked up one by one in the unique index of the rows.
+    shown = eligible.annotate(visualsearch_key=Cast("pk", models.CharField())).values("visualsearch_key")
+    key = _plain(eligible.model._meta.pk)
+    # Adding nothing to the distance hides it from the HNSW index.
+    return _keyed(rows(index, vector__isnull=False, object_id__in=shown), key, measure + models.Value(0.0))
+
+
+def _keyed(found: models.QuerySet[Any], key: models.Field[Any, Any], measure: Any) -> models.QuerySet[Any]:
+    return found.annotate(key=Cast("object_id", output_field=key), distance=measure).values("key", "distance")
+
+
+def _best_of_each(model: type[models.Model], distinct: str | None) -> str:
+    """SQL over ``{rows}``: as they are, or the nearest of each value of the model's field."""
+    if distinct is None:
+        return "SELECT key, distance FROM {rows}"
+    quote = connection.ops.quote_name
+    table, pk = quote(model._meta.db_table), quote(model._meta.pk.column)
+    group = quote(model._meta.get_field(distinct).column)
+    return (
+        f"SELECT DISTINCT ON (i.{group}) r.key, r.distance FROM {{rows}} r JOIN {table} i ON i.{pk} = r.key"
+        f" ORDER BY i.{group}, r.distance, r.key"
+    )
+
+
+def _compiled(query: models.QuerySet[Any]) -> tuple[str, tuple[Any, ...]]:
+    return query.query.sql_with_params()
+
+
+def distance(index: VisualIndex, vector: Sequence[float]) -> CosineDistance:
+    """Cosine distance on the very expression that the version's HNSW index holds."""
+    # Five digits name a half-precision number exactly, and make the statement a third as long as ``repr`` does.
+    literal = "[" + ",".join([f"{value:.5g}" for value in vector]) + "]"
+    return CosineDistance(_halfvec(index), models.Value(literal))
+
+
+def _halfvec(index: VisualIndex) -> Cast:
+    return Cast("vector", HalfVectorField(dimensions=index.dimensions))
+
+
+def _plain(field: Any) -> models.Field[Any, Any]:
+    """A field of the primary key's own type, without its automatic or related side, for a cast."""
+    while (target := getattr(field, "target_field", None)) is not None:
+        field = target
+    kinds = {models.AutoField: models.IntegerField, models.BigAutoField: models.BigIntegerField}
+    kinds[models.SmallAutoField] = models.SmallIntegerField
+    plain = kinds.get(type(field), type(field))
+    return plain(max_length=field.max_length) if isinstance(field, models.CharField) else plain()
+
+
+def hnsw_index(index: VisualIndex) -> HnswIndex:
+    """The version's own index; ``is_prepared`` finds it by its name."""
+    return HnswIndex(
+        OpClass(_halfvec(index), name="halfvec_cosine_ops"),
+        name=f"visualsearch_hnsw_{index.pk}",
+        m=conf.HNSW_M,
+        ef_construction=conf.HNSW_EF_CONSTRUCTION,
+        condition=models.Q(index=index.pk),
+    )
+
+
+def _vector_type(connection: BaseDatabaseWrapper) -> TypeInfo:
+    raw = connection.connection
+    known = getattr(raw, "_visualsearch_vector_type", None)
+    if known is None:
+        with psycopg.Cursor(raw) as cursor:
+            cursor.execute("SELECT oid, typarray FROM pg_type WHERE oid = to_regtype('vector')")
+            row = cursor.fetchone()
+        if row is None:
+            raise StoreError("The database has no type named vector: the pgvector extension is missing.")
+        known = raw._visualsearch_vector_type = TypeInfo("vector", *row)
+    return known
+
+
+def check_connection(connection: BaseDatabaseWrapper) -> Iterator[CheckMessage]:
+    """Extension missing or too old; a binding mode that defeats the partial index."""
+    if connection.vendor != "postgresql":
+        yield Error(
+            f"visualsearch needs PostgreSQL with pgvector; database {connection.alias!r} is {connection.vendor}.",
+            hint="Use django.db.backends.postgresql, or a STORE of your own.",
+            id="visualsearch.E010",
+        )
+        return
+    if (connection.settings_dict.get("OPTIONS") or {}).get("server_side_binding"):
+        yield Warning(
+            "server_side_binding is on: searches may not use the index of their version.",
+            hint="Remove server_side_binding from the database's OPTIONS.",
+            id="visualsearch.W013",
+        )
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT default_version, installed_version FROM pg_available_extensions WHERE name = 'vector'")
+        row = cursor.fetchone()
+    if row is None:
+        yield Error(
+            "The PostgreSQL server has no pgvector.",
+            hint="Install it on the server, e.g. apt-get install postgresql-17-pgvector, or use an image that has it "
+            "(pgvector/pgvector:pg17).",
+            id="visualsearch.E011",
+        )
+    elif row[1] and tuple(map(int, row[1].split(".")[:2])) < MINIMUM_VERSION:
+        yield Error(
+            f"pgvector {row[1]} is too old; 0.8 or newer is needed.",
+            hint="Upgrade it on the server, then run: ALTER EXTENSION vector UPDATE;",
+            id="visualsearch.E012",
+        )
+
+

@@ -1,0 +1,92 @@
+"""What the queue runs. The only import of django_q; primary keys in, nothing else."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Iterable, Iterator
+from datetime import timedelta
+from itertools import islice
+from typing import Any
+
+from django.db import DEFAULT_DB_ALIAS, transaction
+from django.utils import timezone
+
+from visualsearch import lifecycle
+from visualsearch.conf import conf
+from visualsearch.exceptions import MissingExtra, SourceNotRegistered
+from visualsearch.sources import ImageSource, get_source
+
+logger = logging.getLogger(__name__)
+
+
+def enqueue(function: str, *args: Any, delay: float = 0) -> None:
+    """Hands a function's dotted path and its JSON arguments to django-q2, to run after ``delay`` seconds.
+
+    The setting ENQUEUE names another callable of this signature for a shop on another queue. Raises MissingExtra.
+    """
+    try:
+        from django_q.tasks import async_task, schedule
+    except ImportError as error:
+        raise MissingExtra("django-q2", "queue") from error
+    if delay:
+        schedule(function, *args, schedule_type="O", next_run=timezone.now() + timedelta(seconds=delay))
+    else:
+        async_task(function, *args, group="visualsearch", save=False)
+
+
+class _Batch(threading.local):
+    """Primary keys saved in this thread's transaction, by database and source; the first hook to run takes all.
+
+    Keys of a transaction or savepoint that was rolled back may stay behind and travel with the next enqueue. That is
+    harmless: a task finds no such image, or one that has not changed.
+    """
+
+    def __init__(self) -> None:
+        self.keys: dict[tuple[str, str], dict[str, None]] = {}
+
+
+_batch = _Batch()
+
+
+def request(source: ImageSource, pk: Any, using: str = DEFAULT_DB_ALIAS) -> None:
+    """Asks for an image to be indexed once the present transaction is committed."""
+    _batch.keys.setdefault((using, source.name), {})[str(pk)] = None
+    transaction.on_commit(lambda: _flush(using, source.name), using=using, robust=True)
+
+
+def _flush(using: str, source: str) -> None:
+    if keys := _batch.keys.pop((using, source), None):
+        enqueue_images(source, keys)
+
+
+def enqueue_images(source: str, pks: Iterable[Any], *, force: bool = False, chunk: int | None = None) -> int:
+    """Queues images in chunks. Returns how many."""
+    total = 0
+    for part in chunks(pks, chunk or conf.CHUNK):
+        conf.load("ENQUEUE")("visualsearch.tasks.index_images", source, [str(pk) for pk in part], force)
+        total += len(part)
+    return total
+
+
+def chunks(items: Iterable[Any], size: int) -> Iterator[list[Any]]:
+    iterator = iter(items)
+    while part := list(islice(iterator, size)):
+        yield part
+
+
+def index_images(source_name: str, pks: list[str], force: bool = False) -> None:
+    """Task: brings these images up to date, and queues those whose storage failed for another try.
+
+    Database errors and FingerprintMismatch are raised, so that the queue keeps the task and its reason.
+    """
+    try:
+        source = get_source(source_name)
+    except SourceNotRegistered as error:
+        logger.error("%s The task is dropped.", error)
+        return
+    outcome = lifecycle.index_images(source, pks, force=force)
+    for attempts, again in outcome.retry.items():
+        delay = conf.RETRY_DELAYS[attempts - 1]
+        conf.load("ENQUEUE")("visualsearch.tasks.index_images", source_name, again, force, delay=delay)
+    lifecycle.prepare(source)

@@ -53,9 +53,19 @@ class ProductImage(models.Model):
     width = models.PositiveIntegerField(null=True, editable=False)
     height = models.PositiveIntegerField(null=True, editable=False)
     position = models.PositiveSmallIntegerField(default=0)
+    # Where catalog_import found it, and what it then was: what tells a changed file from one that is the same.
+    origin = models.CharField(max_length=500, blank=True, editable=False)
+    digest = models.CharField(max_length=64, blank=True, editable=False)
 
     class Meta:
         ordering = ["position", "pk"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["product", "origin"],
+                condition=~models.Q(origin=""),
+                name="catalog_one_image_per_origin",
+            )
+        ]
 
     def __str__(self) -> str:
         return f"{self.product} ({self.position + 1})"

@@ -64,9 +64,7 @@ TEMPLATES = [
     },
 ]
 
-DATABASES = {
-    "default": dj_database_url.config(default="postgresql:///shop", conn_max_age=60, conn_health_checks=True)
-}
+DATABASES = {"default": dj_database_url.config(default="postgresql:///shop", conn_max_age=60, conn_health_checks=True)}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 LANGUAGE_CODE = "en"

@@ -1,4 +1,5 @@
 """System checks. Loads no model."""
+
 from __future__ import annotations
 
 

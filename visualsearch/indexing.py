@@ -151,9 +151,7 @@ def _claim(index: VisualIndex, source: ImageSource, pks: Sequence[str]) -> tuple
         )
         claimed = rows(index, object_id__in=present).order_by("object_id").select_for_update(no_key=True)
         held = list(claimed.defer("vector").annotate(has_vector=models.Q(vector__isnull=False)))
-        rows(index, object_id__in=present).update(
-            claim=models.F("claim") + 1, attempts=models.F("attempts") + 1
-        )
+        rows(index, object_id__in=present).update(claim=models.F("claim") + 1, attempts=models.F("attempts") + 1)
     return [_attempt(row, images[row.object_id], files[row.object_id]) for row in held], removed
 
 
@@ -178,9 +176,7 @@ def _table(queryset: models.QuerySet[Any]) -> str:
     return connections[queryset.db].ops.quote_name(queryset.model._meta.db_table)
 
 
-def _loaded(
-    source: ImageSource, encoder: Encoder, attempts: list[Attempt], force: bool
-) -> Iterator[list[Attempt]]:
+def _loaded(source: ImageSource, encoder: Encoder, attempts: list[Attempt], force: bool) -> Iterator[list[Attempt]]:
     """Batches of attempts, read and decoded by threads ahead of the encoder, which runs in the caller's thread.
 
     Two batches at most are held decoded, so that memory does not grow with the chunk.
@@ -280,9 +276,7 @@ def _write_unchanged(index: VisualIndex, attempt: Attempt) -> None:
     """The row's vector, or its refusal, is still the last word on this file; a new name is noted."""
     row = rows(index, object_id=attempt.object_id)
     row.filter(vector__isnull=False).update(state=State.INDEXED, file=attempt.file, code="", reason="", attempts=0)
-    row.filter(vector__isnull=True).update(
-        state=State.FAILED, file=attempt.file, attempts=max(1, attempt.attempts - 1)
-    )
+    row.filter(vector__isnull=True).update(state=State.FAILED, file=attempt.file, attempts=max(1, attempt.attempts - 1))
 
 
 def _write_refused(index: VisualIndex, attempt: Attempt, outcome: Outcome) -> None:

@@ -77,7 +77,11 @@ class ImageEmbedding(models.Model):
         FAILED = "failed", _("failed")
 
     index = models.ForeignKey(
-        VisualIndex, models.CASCADE, verbose_name=_("index version"), related_name="embeddings", db_index=False
+        VisualIndex,
+        models.CASCADE,
+        verbose_name=_("index version"),
+        related_name="embeddings",
+        db_index=False,
     )
     object_id = models.CharField(_("image"), max_length=255)
     state = models.CharField(_("state"), max_length=8, choices=State, default=State.PENDING)

@@ -62,7 +62,11 @@ class ProductState:
 
 
 def similar_to(
-    product: models.Model, limit: int | None = None, filters: Filters | None = None, *, source: str | None = None
+    product: models.Model,
+    limit: int | None = None,
+    filters: Filters | None = None,
+    *,
+    source: str | None = None,
 ) -> Results:
     """Products that look like this one, never itself. All its indexed images make up the query.
 
@@ -81,7 +85,11 @@ def similar_to(
 
 
 def search_by_image(
-    image: bytes | BinaryIO, limit: int | None = None, filters: Filters | None = None, *, source: str | None = None
+    image: bytes | BinaryIO,
+    limit: int | None = None,
+    filters: Filters | None = None,
+    *,
+    source: str | None = None,
 ) -> Results:
     """Products that look like this photo, which is read, encoded and forgotten.
 
@@ -136,13 +144,20 @@ def _own_vectors(source: ImageSource, product_pk: Any) -> list[ImageEmbedding]:
     keys = source.images_of(product_pk).order_by()
     text = keys.annotate(key=models.functions.Cast("pk", models.CharField())).values("key")
     own = ImageEmbedding.objects.filter(
-        index__source=source.name, index__state=VisualIndex.State.ACTIVE, object_id__in=text, vector__isnull=False
+        index__source=source.name,
+        index__state=VisualIndex.State.ACTIVE,
+        object_id__in=text,
+        vector__isnull=False,
     )
     return list(own.select_related("index").order_by("object_id"))
 
 
 def _ranked(
-    source: ImageSource, index: VisualIndex, vector: Sequence[float], eligible: models.QuerySet[Any], limit: int
+    source: ImageSource,
+    index: VisualIndex,
+    vector: Sequence[float],
+    eligible: models.QuerySet[Any],
+    limit: int,
 ) -> list[Match]:
     """The nearest image of each of the ``limit`` nearest products."""
     product = source.product_field

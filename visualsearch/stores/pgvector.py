@@ -302,5 +302,3 @@ def check_connection(connection: BaseDatabaseWrapper) -> Iterator[CheckMessage]:
             hint="Upgrade it on the server, then run: ALTER EXTENSION vector UPDATE;",
             id="visualsearch.E012",
         )
-
-

@@ -1,0 +1,73 @@
+"""WebP, AVIF, HEIF and BMP: opened whole, their size checked before the decoder takes memory for pixels."""
+
+from __future__ import annotations
+
+import io
+
+from PIL.AvifImagePlugin import AvifImageFile
+from PIL.BmpImagePlugin import BmpImageFile
+from PIL.WebPImagePlugin import WebPImageFile
+
+from visualsearch.exceptions import TruncatedImage
+from visualsearch.images.directory import exif_orientation
+from visualsearch.images.limits import check_size
+from visualsearch.images.streams import Undecoded
+
+
+def _webp_size(data: bytes) -> tuple[int, int]:
+    """Width and height, from the first chunk's header (RFC 9649, sections 2.5 to 2.7)."""
+    chunk, body = data[12:16], data[20:30]
+    if chunk == b"VP8X":
+        return int.from_bytes(body[4:7], "little") + 1, int.from_bytes(body[7:10], "little") + 1
+    if chunk == b"VP8L":
+        bits = int.from_bytes(body[1:5], "little")
+        return (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
+    if chunk == b"VP8 " and body[3:6] == b"\x9d\x01\x2a":
+        return int.from_bytes(body[6:8], "little") & 0x3FFF, int.from_bytes(body[8:10], "little") & 0x3FFF
+    raise TruncatedImage("The WebP file is damaged: it does not say how large its picture is.")
+
+
+def open_webp(data: bytes) -> Undecoded:
+    """The first frame of a WebP. The decoder takes its canvas on opening, so that the size is read before."""
+    check_size(_webp_size(data))
+    image = WebPImageFile(io.BytesIO(data))
+    return image, exif_orientation(image.info.get("exif", b""))
+
+
+def _without_exif(data: bytes) -> bytes:
+    """An AVIF file whose EXIF item is of no known type. Pillow would parse it, and warn where it is damaged.
+
+    The AVIF specification has pictures turned by properties of the item, not by EXIF; Pillow reports those
+    as an orientation of its own making.
+    """
+    at = 0
+    while at + 8 <= len(data):
+        length, name = int.from_bytes(data[at : at + 4], "big"), data[at + 4 : at + 8]
+        end = at + length if length >= 8 else len(data)
+        if name == b"meta":
+            return b"".join([data[:at], data[at:end].replace(b"Exif", b"skip"), data[end:]])
+        at = end
+    return data
+
+
+def open_avif(data: bytes) -> Undecoded:
+    """The first frame of an AVIF."""
+    image = AvifImageFile(io.BytesIO(_without_exif(data)))
+    check_size(image.size)
+    return image, exif_orientation(image.info.get("exif", b""))
+
+
+def open_heif(data: bytes) -> Undecoded:
+    """The primary picture of a HEIF (HEIC). libheif turns it upright itself."""
+    import pillow_heif  # an extra: formats.identify() has made sure that it is there
+
+    file = pillow_heif.open_heif(io.BytesIO(data), convert_hdr_to_8bit=True)
+    check_size(file.size)
+    return file.to_pillow(), 1
+
+
+def open_bmp(data: bytes) -> Undecoded:
+    """A BMP."""
+    image = BmpImageFile(io.BytesIO(data))
+    check_size(image.size)
+    return image, 1

@@ -1,10 +1,7 @@
-"""A PostgreSQL of the tests' own, real pictures, real weights."""
+"""Real pictures, files that are thrown away, and settings for one test."""
 
 from __future__ import annotations
 
-import os
-import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,29 +10,6 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared"
-STARTED: dict[str, Any] = {}
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    """Starts one server for the whole run, before Django's settings are read; xdist's workers inherit its address."""
-    if hasattr(config, "workerinput") or os.environ.get("TEST_DATABASE_URL"):
-        os.environ["DATABASE_URL"] = os.environ["TEST_DATABASE_URL"]
-        return
-    from shop.database import start
-
-    folder = Path(tempfile.mkdtemp(prefix="visualsearch-test-"))
-    # The data is thrown away: nothing needs to reach the disk.
-    quick = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "max_connections": "100"}
-    server = start(folder / "postgres", cleanup="delete", **quick)
-    STARTED.update(server=server, folder=folder)
-    os.environ["TEST_DATABASE_URL"] = os.environ["DATABASE_URL"] = server.get_uri(database="postgres")
-    os.environ["VISUALSEARCH_TEST_MEDIA"] = str(folder / "media")
-
-
-def pytest_unconfigure(config: pytest.Config) -> None:
-    if server := STARTED.pop("server", None):
-        server.cleanup()
-        shutil.rmtree(STARTED.pop("folder"), ignore_errors=True)
 
 
 @pytest.fixture(autouse=True)

@@ -7,8 +7,8 @@ import tempfile
 
 os.environ.setdefault("SECRET_KEY", "only for tests")
 
-from shop.settings import *  # noqa: E402, F403
-from shop.settings import BASE_DIR, INSTALLED_APPS, VISUALSEARCH  # noqa: E402
+from shop.settings import *  # noqa: F403
+from shop.settings import BASE_DIR, INSTALLED_APPS, VISUALSEARCH
 
 DEBUG = False
 SHARED = BASE_DIR.parent / "shared"

@@ -1,7 +1,7 @@
 """The read path: a product, a photo or a vector -> ranked products.
 
-``eligible`` and the filters are part of the one statement that finds the neighbours, so they are as fresh as the database
-and a page is full while enough products pass.
+``eligible`` and the filters are part of the one statement that finds the neighbours, so they are as fresh as the
+database and a page is full while enough products pass.
 """
 
 from __future__ import annotations

@@ -42,7 +42,7 @@ def status_of(source: ImageSource) -> SourceStatus:
         return SourceStatus(source.name, images, pending=images)
     pending = indexing.out_of_date(index, source).filter(pk__in=source.with_file().values("pk")).count()
     failures = rows(index, state=ImageEmbedding.State.FAILED).values_list("code").annotate(Count("pk"))
-    by_code = {code: count for code, count in failures.order_by("code")}
+    by_code = dict(failures.order_by("code"))
     failed = sum(by_code.values())
     return SourceStatus(
         source=source.name,

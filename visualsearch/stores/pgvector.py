@@ -11,13 +11,12 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import psycopg
-from django.contrib.postgres.indexes import OpClass
 from django.core.checks import CheckMessage, Error, Warning
 from django.db import connection, connections, models, router
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models.expressions import RawSQL
 from django.db.models.functions import Cast
-from pgvector.django import CosineDistance, HalfVectorField, HnswIndex
+from pgvector.django import CosineDistance, HalfVectorField
 from pgvector.psycopg.vector import register_vector_info
 from psycopg.types import TypeInfo
 
@@ -51,13 +50,21 @@ class PgVectorStore(Store):
                 return
             # A concurrent build that was interrupted leaves an invalid index behind under the same name.
             self.drop(index)
-            with connection.schema_editor(atomic=False) as editor:
-                editor.add_index(ImageEmbedding, hnsw_index(index), concurrently=not connection.in_atomic_block)
+            if connection.in_atomic_block:
+                connection.check_constraints()  # foreign keys that wait for the commit would stop the build
+            concurrently = "" if connection.in_atomic_block else "CONCURRENTLY"
+            with connection.cursor() as cursor:
+                cursor.execute(
+                    f"CREATE INDEX {concurrently} {hnsw_name(index)} ON {ImageEmbedding._meta.db_table}"
+                    f" USING hnsw ((vector::halfvec({index.dimensions:d})) halfvec_cosine_ops)"
+                    f" WITH (m = {int(conf.HNSW_M)}, ef_construction = {int(conf.HNSW_EF_CONSTRUCTION)})"
+                    f" WHERE index_id = {index.pk:d}"
+                )
 
     def is_prepared(self, index: VisualIndex) -> bool:
         with connections[router.db_for_read(ImageEmbedding)].cursor() as cursor:
             cursor.execute(
-                "SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass(%s)", [hnsw_index(index).name]
+                "SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass(%s)", [hnsw_name(index)]
             )
             row = cursor.fetchone()
         return bool(row and row[0])
@@ -66,7 +73,7 @@ class PgVectorStore(Store):
         connection = connections[router.db_for_write(ImageEmbedding)]
         concurrently = "" if connection.in_atomic_block else "CONCURRENTLY "
         with connection.cursor() as cursor:
-            cursor.execute(f"DROP INDEX {concurrently}IF EXISTS {hnsw_index(index).name}")
+            cursor.execute(f"DROP INDEX {concurrently}IF EXISTS {hnsw_name(index)}")
 
     def upsert(self, index: VisualIndex, ids: Sequence[str], vectors: Vectors) -> None:
         if not len(ids):
@@ -78,7 +85,7 @@ class PgVectorStore(Store):
         with psycopg.Cursor(connection.connection) as cursor:
             register_vector_info(cursor, _vector_type(connection))  # type: ignore[arg-type]
             cursor.execute(
-                f"UPDATE {table} SET vector = new.vector"  # noqa: S608
+                f"UPDATE {table} SET vector = new.vector"
                 " FROM unnest(%s::text[], %b) AS new (object_id, vector)"
                 f" WHERE {table}.index_id = %s AND {table}.object_id = new.object_id",
                 [list(ids), list(vectors), index.pk],
@@ -111,15 +118,19 @@ class PgVectorStore(Store):
 
 @contextlib.contextmanager
 def advisory_lock(connection: BaseDatabaseWrapper, number: int) -> Iterator[bool]:
-    """Whether this session got the lock of index version ``number``; it is given back at the end."""
+    """Whether this session got the lock of index version ``number``; it is given back at the end.
+
+    Inside a transaction the lock goes with it, since a failed one takes no more commands.
+    """
     key = (LOCK_SPACE, number)
+    kind = "pg_try_advisory_xact_lock" if connection.in_atomic_block else "pg_try_advisory_lock"
     with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_lock(%s, %s)", key)
+        cursor.execute(f"SELECT {kind}(%s, %s)", key)
         ours = bool(cursor.fetchone()[0])
         try:
             yield ours
         finally:
-            if ours:
+            if ours and not connection.in_atomic_block:
                 cursor.execute("SELECT pg_advisory_unlock(%s, %s)", key)
 
 
@@ -164,8 +175,8 @@ def nearest_images(
 ) -> models.QuerySet[Any]:
     """The eligible images nearest to the vector, unordered, each with its ``visualsearch_distance``.
 
-    One statement with two ways. ``near`` walks the graph and stops after a few rows for each one wanted. Only where that
-    does not fill the page (the walk gave up under a narrow filter, or a few products own all the rows), ``every``
+    One statement with two ways. ``near`` walks the graph and stops after a few rows for each one wanted. Only where
+    that does not fill the page (the walk gave up under a narrow filter, or a few products own all the rows), ``every``
     compares all eligible rows: PostgreSQL does not start it otherwise.
     """
     model = eligible.model
@@ -185,7 +196,7 @@ def nearest_images(
     params = [*near_params, limit, *([] if exact else [limit]), *every_params, limit]
     own = rows(index, object_id=Cast(models.OuterRef("pk"), models.CharField()))
     return (
-        model._default_manager.filter(pk__in=RawSQL(f"({sql})", params))  # noqa: S611 - quoted names and parameters
+        model._default_manager.filter(pk__in=RawSQL(sql, params))
         .order_by()
         .annotate(visualsearch_distance=models.Subquery(own.values(d=measure)))
     )
@@ -247,15 +258,9 @@ def _plain(field: Any) -> models.Field[Any, Any]:
     return plain(max_length=field.max_length) if isinstance(field, models.CharField) else plain()
 
 
-def hnsw_index(index: VisualIndex) -> HnswIndex:
-    """The version's own index; ``is_prepared`` finds it by its name."""
-    return HnswIndex(
-        OpClass(_halfvec(index), name="halfvec_cosine_ops"),
-        name=f"visualsearch_hnsw_{index.pk}",
-        m=conf.HNSW_M,
-        ef_construction=conf.HNSW_EF_CONSTRUCTION,
-        condition=models.Q(index=index.pk),
-    )
+def hnsw_name(index: VisualIndex) -> str:
+    """The name of the version's own index in the database."""
+    return f"visualsearch_hnsw_{index.pk:d}"
 
 
 def _vector_type(connection: BaseDatabaseWrapper) -> TypeInfo:

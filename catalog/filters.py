@@ -14,9 +14,7 @@ class ProductFilter(django_filters.FilterSet):
     colour = django_filters.AllValuesMultipleFilter(label="Colour")
     price_min = django_filters.NumberFilter("price", lookup_expr="gte", label="Price from")
     price_max = django_filters.NumberFilter("price", lookup_expr="lte", label="Price to")
-    in_stock = django_filters.BooleanFilter(
-        "stock", lookup_expr="gt", method="filter_in_stock", label="In stock"
-    )
+    in_stock = django_filters.BooleanFilter("stock", lookup_expr="gt", method="filter_in_stock", label="In stock")
 
     class Meta:
         model = Product

@@ -53,9 +53,7 @@ def seed() -> Iterator[Seeded]:
 def clear() -> int:
     """Deletes the seeded products with their pictures' files; returns how many there were."""
     products = Product.objects.filter(sku__in=[item.sku for item in assortment()])
-    names = list(
-        ProductImage.objects.filter(product__in=products).exclude(image="").values_list("image", flat=True)
-    )
+    names = list(ProductImage.objects.filter(product__in=products).exclude(image="").values_list("image", flat=True))
     count = products.count()
     with transaction.atomic():
         products.delete()
@@ -74,9 +72,7 @@ def _gone(items: list[Item]) -> list[Job]:
     """Pictures that we drew once, whose files are no longer in the storage."""
     by_name = {item.file_name(n): (item, n) for item in items for n in range(len(item.views))}
     named = ProductImage.objects.filter(image__in=by_name, product__sku__in=[item.sku for item in items])
-    return [
-        by_name[n] for n in named.order_by("pk").values_list("image", flat=True) if not _storage().exists(n)
-    ]
+    return [by_name[n] for n in named.order_by("pk").values_list("image", flat=True) if not _storage().exists(n)]
 
 
 def _save_files(drawn: Iterable[Drawn]) -> None:

@@ -66,15 +66,11 @@ def _looks(kind: Kind, chance: random.Random) -> list[tuple[str, str, str]]:
     return looks
 
 
-def _item(
-    name: str, kind: Kind, texts: Texts, i: int, look: tuple[str, str, str], chance: random.Random
-) -> Item:
+def _item(name: str, kind: Kind, texts: Texts, i: int, look: tuple[str, str, str], chance: random.Random) -> Item:
     variant, pattern, colour = look
     one, two = COMPANIONS[colour]
     low, high = texts.prices
-    price = Decimal(chance.randint(low, high)) + chance.choice(
-        (Decimal("0.00"), Decimal("0.50"), Decimal("0.90"))
-    )
+    price = Decimal(chance.randint(low, high)) + chance.choice((Decimal("0.00"), Decimal("0.50"), Decimal("0.90")))
     stock = 0 if chance.random() < SOLD_OUT else chance.randint(1, 40)
     others = list(range(1, len(kind.views)))
     chance.shuffle(others)

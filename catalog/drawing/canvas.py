@@ -158,9 +158,7 @@ class Canvas:
         for i in range(across):
             for j in range(down):
                 value = height((i + 0.5) / across, (j + 0.5) / down)
-                facet = surface.patch(
-                    i / across, j / down, (i + 1) / across, (j + 1) / down, 2 if down > 4 else 12
-                )
+                facet = surface.patch(i / across, j / down, (i + 1) / across, (j + 1) / down, 2 if down > 4 else 12)
                 pen.polygon(self.pixels(facet), fill=128 + round(max(-1.0, min(1.0, value)) * 127))
         sheet = sheet.crop(mask.box).filter(ImageFilter.GaussianBlur(blur * self.unit))
         bright = sheet.point([max(0, i - 128) * 2 for i in range(256)])

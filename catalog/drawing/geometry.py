@@ -56,9 +56,7 @@ def quad(a: Point, b: Point, c: Point, d: Point, aspect: float = 1.0) -> Surface
     return Surface(at, aspect)
 
 
-def ellipse(
-    cx: float, cy: float, rx: float, ry: float, start: float = 0, stop: float = 360, steps: int = 72
-) -> Path:
+def ellipse(cx: float, cy: float, rx: float, ry: float, start: float = 0, stop: float = 360, steps: int = 72) -> Path:
     """Points of an ellipse from ``start`` to ``stop`` degrees, clockwise from the right."""
     angles = (math.radians(start + (stop - start) * i / steps) for i in range(steps + 1))
     return [(cx + rx * math.cos(a), cy + ry * math.sin(a)) for a in angles]
@@ -100,9 +98,7 @@ def _neighbour(points: Sequence[Point], i: int, closed: bool) -> Point:
 
 def _catmull_rom(a: Point, b: Point, c: Point, d: Point, t: float) -> Point:
     def one(p: float, q: float, r: float, s: float) -> float:
-        return 0.5 * (
-            2 * q + (r - p) * t + (2 * p - 5 * q + 4 * r - s) * t * t + (3 * q - p - 3 * r + s) * t**3
-        )
+        return 0.5 * (2 * q + (r - p) * t + (2 * p - 5 * q + 4 * r - s) * t * t + (3 * q - p - 3 * r + s) * t**3)
 
     return one(a[0], b[0], c[0], d[0]), one(a[1], b[1], c[1], d[1])
 

@@ -73,9 +73,7 @@ def _wood(size: int, horizon: float | None) -> Image.Image:
     return _vignette(picture)
 
 
-def _board(
-    pen: ImageDraw.ImageDraw, size: int, y0: float, y1: float, colour: Colour, chance: random.Random
-) -> None:
+def _board(pen: ImageDraw.ImageDraw, size: int, y0: float, y1: float, colour: Colour, chance: random.Random) -> None:
     pen.rectangle((0, y0, size, y1), fill=colour)
     for _ in range(round((y1 - y0) / 2.2)):
         y, swing, phase = chance.uniform(y0, y1), chance.uniform(0.5, 3), chance.uniform(0, 6.28)
@@ -103,12 +101,8 @@ def compose(canvas: Canvas, picture: Image.Image, base: float | None) -> Image.I
 def _flat_shadow(cover: Image.Image) -> Image.Image:
     """Of something that lies on the ground, lit from the upper left."""
     unit = cover.width / 100
-    near = ImageChops.offset(cover, round(0.5 * unit), round(0.7 * unit)).filter(
-        ImageFilter.GaussianBlur(0.7 * unit)
-    )
-    far = ImageChops.offset(cover, round(1.6 * unit), round(2.6 * unit)).filter(
-        ImageFilter.GaussianBlur(2.6 * unit)
-    )
+    near = ImageChops.offset(cover, round(0.5 * unit), round(0.7 * unit)).filter(ImageFilter.GaussianBlur(0.7 * unit))
+    far = ImageChops.offset(cover, round(1.6 * unit), round(2.6 * unit)).filter(ImageFilter.GaussianBlur(2.6 * unit))
     return ImageChops.screen(near.point(_share(0.3)), far.point(_share(0.26)))
 
 
@@ -125,9 +119,7 @@ def _standing_shadow(cover: Image.Image, base: float) -> Image.Image:
 def _fallen(cover: Image.Image, base: float, rise: float, lean: float) -> Image.Image:
     """The silhouette laid on the floor: a point at height h lands ``lean * h`` right and ``rise * h`` up."""
     a = lean / rise
-    return cover.transform(
-        cover.size, Image.Transform.AFFINE, (1, a, -a * base, 0, 1 / rise, base - base / rise)
-    )
+    return cover.transform(cover.size, Image.Transform.AFFINE, (1, a, -a * base, 0, 1 / rise, base - base / rise))
 
 
 def _share(alpha: float) -> list[int]:

@@ -100,9 +100,7 @@ def tartan(canvas: Canvas, clip: Mask, surface: Surface, one: Colour, two: Colou
     ):
         stop = start + width
         across = [surface.patch(-0.02, (i + start) / rows, 1.02, (i + stop) / rows) for i in range(rows)]
-        down = [
-            surface.patch((i + start) / columns, -0.02, (i + stop) / columns, 1.02) for i in range(columns)
-        ]
+        down = [surface.patch((i + start) / columns, -0.02, (i + stop) / columns, 1.02) for i in range(columns)]
         _lay(canvas, clip, colour, list(across), alpha)
         _lay(canvas, clip, colour, list(down), alpha)
 
@@ -158,8 +156,7 @@ def leaves(canvas: Canvas, clip: Mask, surface: Surface, one: Colour, two: Colou
     for u, v, i, j in _grid(surface, 0.3 * scale):
         lean = ((i + j) % 2 * 2 - 1) * 0.5
         stem = [
-            (u + lean * 3.2 * r * (t - 0.5) / surface.aspect, v + 3.6 * r * (0.5 - t) * 2)
-            for t in (0, 0.35, 0.7, 1)
+            (u + lean * 3.2 * r * (t - 0.5) / surface.aspect, v + 3.6 * r * (0.5 - t) * 2) for t in (0, 0.35, 0.7, 1)
         ]
         stems.append(Stroke(surface.path(stem), 0.35))
         for k, (x, y) in enumerate(stem[1:]):
@@ -184,9 +181,7 @@ def terrazzo(canvas: Canvas, clip: Mask, surface: Surface, one: Colour, two: Col
         points = []
         for k in range(corners):
             a = turn + 2 * math.pi * k / corners
-            points.append(
-                (u + size * math.cos(a) / surface.aspect, v + size * chance.uniform(0.5, 1) * math.sin(a))
-            )
+            points.append((u + size * math.cos(a) / surface.aspect, v + size * chance.uniform(0.5, 1) * math.sin(a)))
         chips[(i + j) % 2].append(surface.path(points))
     _lay(canvas, clip, one, chips[0])
     _lay(canvas, clip, two, chips[1])

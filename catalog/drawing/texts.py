@@ -93,4 +93,30 @@ TEXTS: dict[str, Texts] = {
         {"tote": "tote", "satchel": "satchel", "bucket": "bucket bag", "half-moon": "half-moon bag"},
         (79, 189), "Waxed canvas with trim of vegetable-tanned leather.", "Wipe with a damp cloth.",
     ),
+    "chair": Texts(
+        "Chairs", "CHA",
+        {"dining": "dining chair", "shell": "shell chair", "armchair": "armchair", "stool": "stool"},
+        (89, 379), "Solid oak, oiled; wool cover.", "Vacuum the cover; oil the wood once a year.",
+    ),
+    "sneaker": Texts(
+        "Sneakers", "SNE",
+        {"low": "sneaker", "high-top": "high-top", "slip-on": "slip-on", "runner": "runner"},
+        (59, 129), "Cotton canvas on a sole of natural rubber; sizes 36 to 46.", "Brush off when dry.",
+    ),
+    "backpack": Texts(
+        "Backpacks", "PAC",
+        {"daypack": "daypack", "flap": "flap backpack", "roll-top": "roll-top backpack", "mini": "mini backpack"},
+        (65, 159), "Recycled polyester, padded back, a sleeve for a laptop of 14 inches.", "Wipe with a damp cloth.",
+    ),
+    "watch": Texts(
+        "Watches", "WAT",
+        {"round": "watch", "square": "square watch", "diver": "diver's watch", "chronograph": "chronograph"},
+        (95, 249), "Quartz movement, mineral glass; 38 mm across.", "Water resistant to 5 bar.",
+    ),
+    "headphones": Texts(
+        "Headphones", "HEA",
+        {"over-ear": "over-ear headphones", "on-ear": "on-ear headphones", "studio": "studio headphones",
+         "retro": "retro headphones"},
+        (49, 219), "Wireless, 30 hours of music, folds flat.", "Ear pads can be replaced.",
+    ),
 }  # fmt: skip

@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
-from catalog.drawing.kinds import bottle, cushion, handbag, lamp, mug, shirt, vase
+from catalog.drawing.kinds import (
+    backpack,
+    bottle,
+    chair,
+    cushion,
+    handbag,
+    headphones,
+    lamp,
+    mug,
+    shirt,
+    sneaker,
+    vase,
+    watch,
+)
 from catalog.drawing.look import Kind
 
-KINDS: dict[str, Kind] = {
-    kind.name: kind
-    for kind in (mug.KIND, vase.KIND, bottle.KIND, lamp.KIND, shirt.KIND, cushion.KIND, handbag.KIND)
-}
+_ALL = (mug, vase, bottle, lamp, chair, cushion, shirt, sneaker, handbag, backpack, watch, headphones)
+KINDS: dict[str, Kind] = {module.KIND.name: module.KIND for module in _ALL}

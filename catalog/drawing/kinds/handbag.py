@@ -10,9 +10,7 @@ from catalog.drawing.look import Kind, Look
 
 
 def draw(canvas: Canvas, look: Look) -> None:
-    {"tote": _tote, "satchel": _satchel, "bucket": _bucket, "half-moon": _half_moon}[look.variant](
-        canvas, look
-    )
+    {"tote": _tote, "satchel": _satchel, "bucket": _bucket, "half-moon": _half_moon}[look.variant](canvas, look)
 
 
 def _trim(look: Look) -> Colour:
@@ -40,9 +38,7 @@ def _tote(canvas: Canvas, look: Look) -> None:
         if dy == 0:
             outline = [(24, 42), (76, 42), (72.5, 81.2), (71.5, 82), (28.5, 82), (27.5, 81.2)]
             mask = canvas.fill(outline, look.colour)
-            patterns.paint(
-                canvas, mask, quad((24, 42), (76, 42), (72, 82), (28, 82), 1.25), look.pattern, look.accents
-            )
+            patterns.paint(canvas, mask, quad((24, 42), (76, 42), (72, 82), (28, 82), 1.25), look.pattern, look.accents)
             _leather(canvas, mask)
             band = canvas.fill([(24, 42), (76, 42), (75.6, 46), (24.4, 46)], _trim(look))
             canvas.volume(band, 0.8, 0.3, 0.2)
@@ -81,9 +77,7 @@ def _satchel(canvas: Canvas, look: Look) -> None:
     for x in (36, 64):
         strap = canvas.fill(rounded(x - 2.2, 57, x + 2.2, 74, 1.6), _trim(look))
         canvas.volume(strap, 0.7, 0.45, 0.3)
-        buckle = canvas.mask(
-            rounded(x - 3.1, 65, x + 3.1, 70, 1), cut=[rounded(x - 1.9, 66.2, x + 1.9, 68.8, 0.5)]
-        )
+        buckle = canvas.mask(rounded(x - 3.1, 65, x + 3.1, 70, 1), cut=[rounded(x - 1.9, 66.2, x + 1.9, 68.8, 0.5)])
         canvas.volume(canvas.fill(buckle, BRASS), 0.4, 0.5, 0.6)
 
 
@@ -109,9 +103,7 @@ def _bucket(canvas: Canvas, look: Look) -> None:
         _trim(look),
     )
     canvas.volume(foot, 1.4, 0.4, 0.25)
-    cord = [
-        surface.at(i / 24, 0.2 + 0.035 * (i % 2 * 2 - 1) + 0.09 * (1 - (i / 12 - 1) ** 2)) for i in range(25)
-    ]
+    cord = [surface.at(i / 24, 0.2 + 0.035 * (i % 2 * 2 - 1) + 0.09 * (1 - (i / 12 - 1) ** 2)) for i in range(25)]
     _strap(canvas, spline(cord, closed=False, steps=3), 1.0, _trim(look))
     for x in (46, 54):
         _strap(canvas, bezier((50, 57), (x, 60), (x, 64), (x + (x - 50) * 0.2, 69)), 0.9, _trim(look))
@@ -144,9 +136,7 @@ def _half_moon(canvas: Canvas, look: Look) -> None:
     canvas.fill(canvas.mask(Stroke(zip_line, 2.0)), _trim(look))
     canvas.fill(
         canvas.mask(Stroke(zip_line, 0.7)),
-        Ramp(
-            (22, 0), (78, 0), [(0, darker(BRASS, 0.2)), (0.4, lighter(BRASS, 0.5)), (1, darker(BRASS, 0.3))]
-        ),
+        Ramp((22, 0), (78, 0), [(0, darker(BRASS, 0.2)), (0.4, lighter(BRASS, 0.5)), (1, darker(BRASS, 0.3))]),
     )
     _metal(canvas, rounded(29, 47.4, 31.4, 53.5, 1))
     for x in (25, 75):

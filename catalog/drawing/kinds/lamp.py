@@ -20,9 +20,7 @@ SHADES: dict[str, list[Point]] = {
 
 def draw(canvas: Canvas, look: Look) -> None:
     wall = profile(SHADES[look.variant], smooth=look.variant == "dome")
-    {"drum": _ceramic_foot, "cone": _wooden_foot, "dome": _metal_foot, "tripod": _legs}[look.variant](
-        canvas, look
-    )
+    {"drum": _ceramic_foot, "cone": _wooden_foot, "dome": _metal_foot, "tripod": _legs}[look.variant](canvas, look)
     (top_r, top), (r, bottom) = wall[0], wall[-1]
     canvas.fill(ring(canvas, bottom, r), mix(GLOW, look.colour, 0.25))
     mask = body(canvas, wall)
@@ -52,9 +50,7 @@ def _lit(canvas: Canvas, mask: object, patch: object) -> None:
 
 def _ceramic_foot(canvas: Canvas, look: Look) -> None:
     wall = profile([(2.2, 44), (2.6, 47), (8.5, 53), (12.5, 63), (11, 74), (7.5, 81)])
-    mask = canvas.fill(
-        body(canvas, wall), look.accents[0] if look.pattern != "plain" else lighter(look.colour, 0.55)
-    )
+    mask = canvas.fill(body(canvas, wall), look.accents[0] if look.pattern != "plain" else lighter(look.colour, 0.55))
     gloss(canvas, mask, surface(canvas, wall, 44, 81), 0.8)
     _rod(canvas, 40, 47, 1.5)
 

@@ -88,9 +88,7 @@ def _folds(canvas: Canvas, trunk: Mask) -> None:
 
 def _neckline(canvas: Canvas, look: Look, width: float, scoop: float, trunk: Mask) -> None:
     rib = Stroke(ellipse(50, TOP, width + 0.6, scoop + 0.6, 4, 176), 2.0)
-    mask = canvas.fill(
-        canvas.mask(rib), look.accents[0] if look.pattern == "two-tone" else darker(look.colour, 0.07)
-    )
+    mask = canvas.fill(canvas.mask(rib), look.accents[0] if look.pattern == "two-tone" else darker(look.colour, 0.07))
     canvas.volume(mask, 0.6, 0.35, 0.3)
     if look.variant == "polo":
         _collar(canvas, look)

@@ -37,9 +37,7 @@ def draw(canvas: Canvas, look: Look) -> None:
     lip = canvas.mask(ring(canvas, top, r), cut=[ring(canvas, top, r - 0.9)])
     canvas.fill(lip, lighter(look.colour, 0.3))
     canvas.shade(canvas.mask(ring(canvas, top + 1.6, r)) - mouth, 0.25, 0.6, mask)
-    canvas.shade(
-        ring(canvas, foot + 1.8, foot_r), 0.3, 1.5, mask - canvas.mask(ring(canvas, foot - 2, foot_r + 3))
-    )
+    canvas.shade(ring(canvas, foot + 1.8, foot_r), 0.3, 1.5, mask - canvas.mask(ring(canvas, foot - 2, foot_r + 3)))
 
 
 def _stems(canvas: Canvas, look: Look, top: float) -> None:

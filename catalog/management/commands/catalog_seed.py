@@ -20,9 +20,7 @@ class Command(BaseCommand):
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument(
-            "--clear", action="store_true", help="first delete the seeded products and their pictures"
-        )
+        parser.add_argument("--clear", action="store_true", help="first delete the seeded products and their pictures")
 
     def handle(self, *args: Any, **options: Any) -> None:
         if options["clear"]:

@@ -88,8 +88,9 @@ SPECTACULAR_SETTINGS = {
     "SERVE_INCLUDE_SCHEMA": False,
 }
 
-# A task is handed out again after `retry` seconds unless it was acknowledged: longer than `timeout`, or it runs
-# twice; and failed tasks stay acknowledged, since visualsearch does its own counting of attempts.
+# A task that was handed out comes again after `retry` seconds unless it was acknowledged: longer than `timeout`, or it
+# runs while it still runs. A task that failed (database away, encoder not the index's) is not acknowledged, so it comes
+# again too, `max_attempts` times in all; a bad picture fails no task.
 Q_CLUSTER = {
     "name": "shop",
     "orm": "default",
@@ -100,7 +101,8 @@ Q_CLUSTER = {
     "bulk": 1,
     "queue_limit": 4,
     "save_limit": 250,
-    "ack_failures": True,
+    "ack_failures": False,
+    "max_attempts": 10,
     "catch_up": False,
     "label": "Queue",
 }

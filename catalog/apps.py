@@ -19,4 +19,5 @@ class CatalogConfig(AppConfig):
             eligible=Product.objects.on_sale,
             filterset="catalog.filters.ProductFilter",
             serializer="catalog.serializers.ProductSerializer",
+            related=["product__category"],
         )

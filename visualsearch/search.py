@@ -161,7 +161,7 @@ def _ranked(
 ) -> list[Match]:
     """The nearest image of each of the ``limit`` nearest products."""
     product = source.product_field
-    related = (product,) if product else ()
+    related = (*([product] if product else []), *source.related)
     neighbours = get_store().search(index, vector, eligible, limit, distinct=product, related=related)
     return [
         Match(source.product_of(neighbour.image), neighbour.image, round(1 - neighbour.distance, 6), rank)

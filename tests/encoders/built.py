@@ -29,7 +29,8 @@ from django.conf import settings
 settings.configure(VISUALSEARCH={"MODEL_CACHE": sys.argv[1]})
 from visualsearch.encoders import encoder_class
 from visualsearch.encoders.keras_zoo import export
-export(encoder_class(sys.argv[2])(sys.argv[3]).file)
+from visualsearch.encoders.model_file import ModelFile
+export(ModelFile(encoder_class(sys.argv[2]).description, sys.argv[3]))
 """
 
 
@@ -46,7 +47,8 @@ def model_cache() -> Path:
 
 
 def ensure_built(name: str, weights: str | Path | None = None) -> Path:
-    """The exported .tflite of an encoder's real weights (or of ``weights``), built in a subprocess if it is missing.
+    """The exported .tflite of an encoder's real weights (or of ``weights``), built in a subprocess if it is
+    missing.
 
     Processes that come at the same time wait for the first one's export.
     """

@@ -43,8 +43,8 @@ def encoder_class(name: str | None = None) -> type[Encoder]:
 def get_encoder(name: str | None = None) -> Encoder:
     """The process's one instance of an encoder, by bundled name or dotted path; the settings' without a name.
 
-    The model itself is loaded by the first ``encode``. Raises EncoderError, with the valid choices, for a name that
-    is none.
+    The model itself is loaded by the first ``encode``. Raises EncoderError, with the valid choices, for a
+    name that is none.
     """
     path = _path(conf.ENCODER if name is None else name)
     if path not in _instances:

@@ -16,21 +16,23 @@ Vectors = npt.NDArray[np.float32]
 
 
 def unit_rows(vectors: Vectors, expected: tuple[int, int]) -> Vectors:
-    """The rows scaled to unit length. Raises EncoderError for a wrong shape or a row that has no direction."""
+    """The rows scaled to unit length, float32. Raises EncoderError for another shape than ``expected``, and for a
+    row that has no direction."""
     if vectors.shape != expected:
         raise EncoderError(f"The encoder returned an array of shape {vectors.shape}, expected {expected}.")
     lengths = np.linalg.norm(vectors.astype(np.float64), axis=1, keepdims=True)
     if not (np.isfinite(lengths).all() and (lengths > 0).all()):
         raise EncoderError("The encoder returned a vector that is not finite or is zero.")
-    return (vectors / lengths).astype(np.float32)
+    scaled: Vectors = (vectors / lengths).astype(np.float32)
+    return scaled
 
 
 class Encoder(ABC):
     """Turns images into unit vectors that are near each other when the images look alike.
 
-    A subclass sets ``name`` and ``dimensions`` and implements ``fingerprint`` and ``embed``. Instances are
-    made
-    without arguments, live as long as the process and are called from several threads at once.
+    A subclass sets ``name`` and ``dimensions`` and implements ``fingerprint`` and ``embed``. Instances are made
+    without arguments, live as long as the process, are called from several threads at once, and may find themselves
+    in a forked child of the process that made them.
     """
 
     name: ClassVar[str]
@@ -49,18 +51,14 @@ class Encoder(ABC):
     def embed(self, images: Sequence[Image.Image]) -> Vectors:
         """Embeddings of at most ``batch_size`` upright RGB images: float32 (n, dimensions), any length."""
 
-    def prepare(self, image: Image.Image) -> Image.Image:
-        """What ``embed`` needs of the picture, e.g. a smaller one. Decoding threads call it, ahead of the encoder."""
-        return image
-
     def encode(self, images: Sequence[Image.Image]) -> Vectors:
         """Embeddings of any number of upright RGB images: float32 (n, dimensions), rows of unit length.
 
-        Raises EncoderError if the model returns the wrong shape, a value that is not finite, or a zero
-        vector.
+        Raises EncoderError if the model returns the wrong shape, a value that is not finite, or a zero vector.
         """
-        if not images:
-            return np.empty((0, self.dimensions), dtype=np.float32)
-        size = self.batch_size
-        parts = [self.embed(images[start : start + size]) for start in range(0, len(images), size)]
-        return unit_rows(np.concatenate(parts), expected=(len(images), self.dimensions))
+        vectors = np.empty((len(images), self.dimensions), dtype=np.float32)
+        for start in range(0, len(images), self.batch_size):
+            batch = images[start : start + self.batch_size]
+            expected = (len(batch), self.dimensions)
+            vectors[start : start + len(batch)] = unit_rows(np.asarray(self.embed(batch)), expected)
+        return vectors

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -23,17 +24,15 @@ SEED = 0  # of "random" weights
 def export(file: ModelFile, target: Path | None = None, *, float16: bool = False) -> Path:
     """Build the model and write its .tflite file, in the model cache unless ``target`` names another.
 
-    Takes seconds and imports TensorFlow. The file appears whole or not at all. With ``float16`` the weights are
-    stored in half the bytes (the model still computes in float32); the embeddings differ a little, so such a file
-    needs a ``target`` and is used as weights of its own.
+    Takes seconds and imports TensorFlow. The file appears whole or not at all. With ``float16`` the weights
+    are stored in half the bytes (the model still computes in float32); the embeddings differ a little, so
+    such a file needs a ``target`` and is used as weights of its own.
 
-    Raises MissingExtra without TensorFlow, InvalidWeights where the weights do not fit, EncoderError where they are
-    already a .tflite file or cannot be fetched.
+    Raises MissingExtra without TensorFlow, InvalidWeights where the weights do not fit, EncoderError where
+    they are already a .tflite file or cannot be fetched.
     """
     if float16 and target is None:
-        raise EncoderError(
-            "A float16 export needs a target file: its embeddings differ from the float32 model's."
-        )
+        raise EncoderError("A float16 export needs a target file: its embeddings differ from the float32 model's.")
     fingerprint = file.fingerprint
     content = _convert(build_model(file), float16=float16)
     if file.fingerprint != fingerprint:
@@ -42,11 +41,12 @@ def export(file: ModelFile, target: Path | None = None, *, float16: bool = False
 
 
 def build_model(file: ModelFile) -> Any:
-    """The ``keras.Model`` of these weights: float32 (n, side, side, 3) in -1..1 to (n, dimensions). Raises as export."""
+    """The ``keras.Model`` of these weights: float32 (n, side, side, 3) in -1..1 to (n, dimensions).
+
+    Raises as ``export`` does.
+    """
     if file.is_exported:
-        raise EncoderError(
-            f"{file.source} is an exported model; Keras needs imagenet, random or a .weights.h5 file."
-        )
+        raise EncoderError(f"{file.source} is an exported model; Keras needs imagenet, random or a .weights.h5 file.")
     description, source = file.description, file.source
     keras = _keras()
     if source == "imagenet":
@@ -63,15 +63,12 @@ class KerasRuntime:
     """The model run by TensorFlow itself, for a worker with a GPU and to check an export against."""
 
     def __init__(self, file: ModelFile) -> None:
-        import_tensorflow()
+        tensorflow = import_tensorflow()
         self._pid = os.getpid()
         model = build_model(file)
-        tensorflow = import_tensorflow()
         side = file.description.side
         signature = [tensorflow.TensorSpec((None, side, side, 3), tensorflow.float32)]
-        self._call = tensorflow.function(
-            lambda batch: model(batch, training=False), input_signature=signature
-        )
+        self._call = tensorflow.function(lambda batch: model(batch, training=False), input_signature=signature)
 
     def run(self, batch: Sequence[npt.NDArray[np.uint8]]) -> Vectors:
         """Embeddings, float32 (n, dimensions), of uint8 (side, side, 3) arrays. Raises EncoderError after a fork."""
@@ -99,9 +96,7 @@ def import_tensorflow() -> Any:
 def _keras() -> Any:
     keras = import_tensorflow().keras
     if (backend := keras.backend.backend()) != "tensorflow":
-        raise EncoderError(
-            f"Keras runs on {backend} here; set the environment variable KERAS_BACKEND=tensorflow."
-        )
+        raise EncoderError(f"Keras runs on {backend} here; set the environment variable KERAS_BACKEND=tensorflow.")
     return keras
 
 
@@ -115,9 +110,7 @@ def _architecture(keras: Any, description: ModelDescription, weights: str | None
         if weights is None:
             raise
         # Keras raises a bare Exception where a download fails.
-        raise EncoderError(
-            f"Keras could not fetch the ImageNet weights of {description.name}: {exc}."
-        ) from exc
+        raise EncoderError(f"Keras could not fetch the ImageNet weights of {description.name}: {exc}.") from exc
 
 
 def _randomise(model: Any) -> None:
@@ -153,14 +146,12 @@ def _load_weights(model: Any, path: Path, description: ModelDescription) -> None
 def weight_names(model: Any) -> dict[str, Any]:
     """The model's variables by their place in a .weights.h5 file.
 
-    Keras 3 names a layer's group by its class in snake case, numbered from the second on, in the model's order.
+    Keras 3 names a layer's group by its class in snake case, numbered from the second on in the model's order.
     """
-    from keras.src.utils.naming import to_snake_case
-
     counts: dict[str, int] = {}
     names: dict[str, Any] = {}
     for layer in model.layers:
-        kind = to_snake_case(type(layer).__name__)
+        kind = re.sub("(?<=[a-z])(?=[A-Z])", "_", type(layer).__name__).lower()
         number = counts[kind] = counts.get(kind, -1) + 1
         group = f"{kind}_{number}" if number else kind
         names.update({f"layers/{group}/vars/{i}": variable for i, variable in enumerate(layer.weights)})
@@ -169,20 +160,18 @@ def weight_names(model: Any) -> dict[str, Any]:
 
 def _faults(expected: Mapping[str, Any], found: Mapping[str, Any]) -> list[str]:
     wrong = [
-        f"{variable.path} has shape {found[key].shape}, expected {tuple(variable.shape)}"
+        f"{variable.path} is {found[key].dtype} {found[key].shape}, expected float32 {tuple(variable.shape)}"
         for key, variable in expected.items()
-        if key in found and found[key].shape != tuple(variable.shape)
+        if key in found and (found[key].shape != tuple(variable.shape) or found[key].dtype.kind != "f")
     ]
-    missing = [
-        f"{variable.path} ({key}) is missing" for key, variable in expected.items() if key not in found
-    ]
+    missing = [f"{variable.path} ({key}) is missing" for key, variable in expected.items() if key not in found]
     extra = [f"{key} does not belong to it" for key in found if key not in expected]
     return wrong + missing + extra
 
 
 @contextmanager
 def _open(path: Path) -> Iterator[Any]:
-    import h5py
+    import h5py  # type: ignore[import-untyped]
 
     if not path.is_file():
         raise InvalidWeights(f"There is no weights file {path}.")
@@ -196,7 +185,7 @@ def _open(path: Path) -> Iterator[Any]:
 
 
 def _datasets(file: Any) -> dict[str, Any]:
-    import h5py
+    import h5py  # type: ignore[import-untyped]
 
     found: dict[str, Any] = {}
     file.visititems(lambda name, item: found.update({name: item}) if isinstance(item, h5py.Dataset) else None)
@@ -217,14 +206,18 @@ def _convert(model: Any, *, float16: bool) -> bytes:
 
 def _write(target: Path, content: bytes) -> Path:
     """Write under a temporary name in the same folder, then rename: readers see the whole file or none."""
-    target.parent.mkdir(parents=True, exist_ok=True)
     temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex}.tmp")
     try:
+        target.parent.mkdir(parents=True, exist_ok=True)
         with temporary.open("xb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(target)
-    finally:
-        temporary.unlink(missing_ok=True)
+    except OSError as exc:
+        with suppress(OSError):
+            temporary.unlink()
+        raise EncoderError(
+            f"{target} cannot be written: {exc.strerror}; VISUALSEARCH['MODEL_CACHE'] names the folder."
+        ) from exc
     return target

@@ -51,6 +51,10 @@ class Encoder(ABC):
     def embed(self, images: Sequence[Image.Image]) -> Vectors:
         """Embeddings of at most ``batch_size`` upright RGB images: float32 (n, dimensions), any length."""
 
+    def prepare(self, image: Image.Image) -> Image.Image:
+        """What ``embed`` needs of an upright RGB image, e.g. a smaller one. Threads that decode call it ahead of it."""
+        return image
+
     def encode(self, images: Sequence[Image.Image]) -> Vectors:
         """Embeddings of any number of upright RGB images: float32 (n, dimensions), rows of unit length.
 

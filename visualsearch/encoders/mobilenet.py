@@ -55,10 +55,14 @@ class MobileNetV2(Encoder):
         """The whole image as the model sees it: uint8 (side, side, 3)."""
         if image.mode != "RGB":
             raise EncoderError(f"The encoder was given an image of mode {image.mode}; it takes RGB.")
-        side = self.description.side
+        return np.asarray(self.prepare(image))
+
+    def prepare(self, image: Image.Image) -> Image.Image:
+        """The whole image at the model's size."""
+        size = (self.description.side, self.description.side)
         # The gap shrinks large pictures by a whole factor first. Measured: at 12 MP 15 ms instead of 37 and at most
         # 2 levels of 255 away from the plain result; below 3 times the side there is no difference at all.
-        return np.asarray(image.resize((side, side), Image.Resampling.BILINEAR, reducing_gap=3.0))
+        return image if image.size == size else image.resize(size, Image.Resampling.BILINEAR, reducing_gap=3.0)
 
     def _runtime(self) -> Runtime:
         """The model with the weights that are there now, so that a replaced file is never mixed with the old one."""

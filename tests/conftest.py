@@ -47,3 +47,14 @@ def use_settings(settings: Any) -> Iterator[Any]:
 def fake_encoder(use_settings: Any) -> None:
     """Colour thumbnails instead of a network, for tests that are not about what a picture shows."""
     use_settings(ENCODER="visualsearch.testing.FakeEncoder")
+
+
+@pytest.fixture
+def queue(use_settings: Any) -> Iterator[Any]:
+    """Tasks are kept until the test runs them with ``queue.run()``."""
+    from tests import recorded_queue
+
+    use_settings(ENQUEUE="tests.recorded_queue.enqueue")
+    recorded_queue.tasks.clear()
+    yield recorded_queue
+    recorded_queue.tasks.clear()

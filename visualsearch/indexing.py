@@ -194,22 +194,31 @@ def _loaded(source: ImageSource, encoder: Encoder, attempts: list[Attempt], forc
 
 
 def _load(source: ImageSource, encoder: Encoder, attempt: Attempt, force: bool) -> Attempt:
-    """Reads, hashes and decodes one image; what goes wrong is kept in the attempt, not raised."""
+    """Reads, hashes and decodes one image; what goes wrong with it is kept in the attempt, not raised."""
     try:
-        with contextlib.closing(source.file_of(attempt.image).storage.open(attempt.file, "rb")) as file:
-            content = read_limited(file)
-        attempt.hash = content_hash(content)
-        if force or not attempt.settled or attempt.hash != attempt.known_hash:
-            attempt.picture = encoder.prepare(open_image(content))
+        content = _read(source, attempt)
+        if content is not None:
+            attempt.hash = content_hash(content)
+            if force or not attempt.settled or attempt.hash != attempt.known_hash:
+                attempt.picture = encoder.prepare(open_image(content))
     except ImageRefused as refusal:
         attempt.code, attempt.reason = refusal.code, str(refusal)
+    return attempt
+
+
+def _read(source: ImageSource, attempt: Attempt) -> bytes | None:
+    try:
+        with contextlib.closing(source.file_of(attempt.image).storage.open(attempt.file, "rb")) as file:
+            return read_limited(file)
+    except ImageRefused:
+        raise
     except FileNotFoundError:
         attempt.code, attempt.reason = FILE_MISSING, f"The storage has no file {attempt.file!r}."
     except Exception as fault:  # a storage may raise anything: its library's own errors, sockets, time-outs
         attempt.code, attempt.reason = STORAGE_ERROR, f"{type(fault).__name__}: {fault}"
     finally:
         connections.close_all()  # a storage that lives in a database opened one for this thread
-    return attempt
+    return None
 
 
 def _settle(index: VisualIndex, source: ImageSource, encoder: Encoder, batch: list[Attempt]) -> Outcome:
@@ -284,13 +293,12 @@ def _write_refused(index: VisualIndex, attempt: Attempt, outcome: Outcome) -> No
     fault = attempt.code == STORAGE_ERROR
     retry = fault and attempt.attempts <= len(conf.RETRY_DELAYS)
     changes: dict[str, Any] = {} if fault else {"vector": None, "indexed_at": None, "content_hash": attempt.hash}
-    if not retry:
-        changes["file"] = attempt.file
     rows(index, object_id=attempt.object_id).update(
         state=State.PENDING if retry else State.FAILED,
         code=attempt.code,
         reason=attempt.reason,
         attempts=attempt.attempts,
+        file=attempt.file,
         **changes,
     )
     if retry:

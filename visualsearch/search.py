@@ -142,7 +142,7 @@ def checked_limit(limit: int | None) -> int:
 
 def _own_vectors(source: ImageSource, product_pk: Any) -> list[ImageEmbedding]:
     keys = source.images_of(product_pk).order_by()
-    text = keys.annotate(key=models.functions.Cast("pk", models.CharField())).values("key")
+    text = keys.annotate(visualsearch_key=models.functions.Cast("pk", models.CharField()))
     own = ImageEmbedding.objects.filter(
         index__source=source.name,
         index__state=VisualIndex.State.ACTIVE,

@@ -1,0 +1,200 @@
+"""``make demo``: everything from an empty folder to a shop that answers, under one supervisor.
+
+Each step looks at what is there first, so a second run only starts what has to run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import secrets
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+from shop.database import BASE_DIR, DatabaseUnusable, check_database, ensure_database_url, stop_database
+
+SHARED_WEIGHTS = BASE_DIR.parent / "shared" / "weights" / "mobilenet_v2_1.0_224_imagenet_notop.weights.h5"
+LOGIN = "admin"
+
+
+def main() -> int:
+    arguments = parsed()
+    try:
+        prepare(arguments)
+        return serve(arguments)
+    except DemoStopped as error:
+        print(f"demo: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    finally:
+        stop_database()
+
+
+class DemoStopped(Exception):
+    """A step that the demo cannot go on without."""
+
+
+def parsed() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="make demo")
+    parser.add_argument("--port", type=int, default=8000)
+    parser.add_argument("--images", type=Path, help="a folder of pictures to import instead of the drawn catalogue")
+    parser.add_argument("--weights", help="MobileNetV2 weights: a .weights.h5 or .tflite file, imagenet, or random")
+    parser.add_argument("--prepare-only", action="store_true", help="do all the set-up, start nothing")
+    return parser.parse_args()
+
+
+def prepare(arguments: argparse.Namespace) -> None:
+    if not arguments.prepare_only:
+        check_port(arguments.port)
+    if arguments.images and not arguments.images.is_dir():
+        raise DemoStopped(f"IMAGES={arguments.images} is not a folder.")
+    say("database")
+    try:
+        check_database(ensure_database_url())
+    except DatabaseUnusable as error:
+        raise DemoStopped(str(error)) from error
+    os.environ["WEIGHTS"] = chosen_weights(arguments.weights)
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "shop.settings")
+    import django
+
+    django.setup()
+    say("model")
+    build_encoder()
+    say("tables")
+    fill_tables(arguments.images)
+
+
+def check_port(port: int) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except (OSError, OverflowError) as error:
+            raise DemoStopped(f"Port {port} cannot be used ({error}); choose another: make demo PORT=8001") from error
+
+
+def chosen_weights(named: str | None) -> str:
+    """What the demo's VISUALSEARCH["WEIGHTS"] is: as named, else bundled, else the real ones beside the project."""
+    if named:
+        if named not in ("imagenet", "random") and not Path(named).is_file():
+            raise DemoStopped(f"WEIGHTS={named} is not a file.")
+        return str(Path(named).resolve()) if Path(named).is_file() else named
+    bundled = BASE_DIR / "visualsearch" / "encoders" / "weights" / "mobilenet_v2.tflite"
+    if bundled.is_file():
+        return ""
+    if SHARED_WEIGHTS.is_file():
+        return str(SHARED_WEIGHTS)
+    raise DemoStopped("There are no weights for the encoder; name them: make demo WEIGHTS=mobilenet_v2.weights.h5")
+
+
+def build_encoder() -> None:
+    from visualsearch.conf import conf
+    from visualsearch.encoders import get_encoder
+    from visualsearch.exceptions import EncoderError, EncoderNotBuilt
+
+    try:
+        get_encoder().fingerprint
+    except EncoderNotBuilt:
+        build = [sys.executable, "manage.py", "visualsearch_encoder", "build", conf.ENCODER]
+        if subprocess.run(build, cwd=BASE_DIR, check=False).returncode:
+            raise DemoStopped("The encoder could not be built.") from None
+    except EncoderError as error:
+        raise DemoStopped(str(error)) from error
+
+
+def fill_tables(images: Path | None) -> None:
+    from django.core.management import CommandError, call_command
+
+    from catalog.models import Product
+
+    try:
+        call_command("migrate", verbosity=0, interactive=False)
+        create_login()
+        if images:
+            call_command("catalog_import", str(images), recursive=True)
+        elif not Product.objects.exists():
+            say("catalogue")
+            call_command("catalog_seed")
+    except CommandError as error:
+        if not Product.objects.exists():
+            raise DemoStopped(str(error)) from error
+        say(str(error))
+    try:
+        call_command("visualsearch_reindex", sync=True)
+    except CommandError as error:
+        say(str(error))
+
+
+def password_file() -> Path:
+    return BASE_DIR / "var" / "admin_password"
+
+
+def create_login() -> None:
+    from django.contrib.auth import get_user_model
+
+    if get_user_model().objects.filter(username=LOGIN).exists():
+        return
+    password = secrets.token_urlsafe(9)
+    get_user_model().objects.create_superuser(LOGIN, "", password)
+    path = password_file()
+    path.parent.mkdir(exist_ok=True)
+    path.touch(mode=0o600)
+    path.write_text(password)
+
+
+def serve(arguments: argparse.Namespace) -> int:
+    if arguments.prepare_only:
+        return 0
+    from honcho.manager import Manager
+
+    manager = Manager()
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    for name, command in processes(arguments.port).items():
+        manager.add_process(name, command, cwd=str(BASE_DIR), env=environment)
+    threading.Thread(target=announce, args=(arguments.port,), daemon=True).start()
+    manager.loop()
+    # Stopped with Ctrl-C, the processes end by a signal (negative) and nothing went wrong.
+    return max(manager.returncode or 0, 0)
+
+
+def processes(port: int) -> dict[str, str]:
+    """The two processes of a shop, as docker/ and docs/ start them too."""
+    python = sys.executable
+    return {
+        "web": f"{python} -m gunicorn shop.wsgi --bind 127.0.0.1:{port} --worker-class gthread --threads 4",
+        "worker": f"{python} manage.py qcluster",
+    }
+
+
+def announce(port: int) -> None:
+    address = f"http://localhost:{port}/"
+    for _ in range(120):
+        try:
+            urllib.request.urlopen(address, timeout=5).close()
+            break
+        except urllib.error.HTTPError:
+            break
+        except OSError:
+            time.sleep(0.25)
+    path = password_file()
+    password = path.read_text() if path.exists() else "(the one you chose)"
+    print(
+        f"\n  The shop:   {address}\n  Its admin:  {address}admin/  login {LOGIN}, password {password}"
+        f"\n  Its API:    {address}api/docs/\n\n  Ctrl-C stops all of it.\n",
+        flush=True,
+    )
+
+
+def say(step: str) -> None:
+    print(f"demo: {step}", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

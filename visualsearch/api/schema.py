@@ -1,0 +1,219 @@
+"""The API in OpenAPI, for drf-spectacular. Made anew for each schema, from the sources registered by then."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db import models
+from django_filters import FilterSet
+from django_filters.rest_framework import DjangoFilterBackend
+from drf_spectacular.contrib.django_filters import DjangoFilterExtension
+from drf_spectacular.extensions import (
+    OpenApiFilterExtension,
+    OpenApiSerializerFieldExtension,
+    OpenApiViewExtension,
+)
+from drf_spectacular.openapi import AutoSchema
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import (
+    OpenApiParameter,
+    OpenApiResponse,
+    extend_schema,
+    extend_schema_view,
+)
+
+from visualsearch.api.examples import PHOTO, PRODUCT, RESULTS, SEARCH, STATE, WAITING, error_responses
+from visualsearch.api.serializers import ResultsSerializer, StateSerializer, product_serializer
+from visualsearch.conf import conf
+from visualsearch.sources import ImageSource, all_sources
+
+TAGS = ["visual search"]
+Schema = dict[str, Any]
+
+
+class SourceFilters:
+    """Stands in the documented views for the filters of every source."""
+
+
+class SourceFiltersExtension(OpenApiFilterExtension):
+    target_class = SourceFilters
+
+    def get_schema_operation_parameters(self, auto_schema: AutoSchema, *args: Any, **kwargs: Any) -> list[Schema]:
+        found: dict[str, Schema] = {}
+        sources: dict[str, list[str]] = {}
+        for source in all_sources():
+            for parameter in _filters(source, auto_schema):
+                found.setdefault(parameter["name"], parameter)
+                sources.setdefault(parameter["name"], []).append(source.name)
+        return [_of_sources(parameter, sources[name]) for name, parameter in found.items()]
+
+
+def _filters(source: ImageSource, auto_schema: AutoSchema) -> list[Schema]:
+    """One source's filters, as drf-spectacular describes those of any list. None for what is not a FilterSet."""
+    filterset = source.filterset_class
+    if not (isinstance(filterset, type) and issubclass(filterset, FilterSet)):
+        return []
+    describe = DjangoFilterExtension(DjangoFilterBackend).resolve_filter_field
+    fields = filterset.base_filters.items()
+    return [
+        parameter
+        for name, field in fields
+        for parameter in describe(auto_schema, source.product_model, filterset, name, field)
+    ]
+
+
+def _of_sources(parameter: Schema, names: list[str]) -> Schema:
+    if len(all_sources()) == 1:
+        return parameter
+    described = f"{parameter.get('description') or ''} Only for: {', '.join(sorted(names))}.".lstrip()
+    return {**parameter, "description": described, "required": False}
+
+
+class ProductFieldExtension(OpenApiSerializerFieldExtension):
+    """A product has the form of its source's serializer."""
+
+    target_class = "visualsearch.api.serializers.ProductField"
+
+    def map_serializer_field(self, auto_schema: AutoSchema, direction: Any) -> Schema:
+        kinds = dict.fromkeys(product_serializer(source) for source in all_sources())
+        references = [auto_schema.resolve_serializer(kind, direction).ref for kind in kinds]
+        if not references:
+            return {"type": "object", "additionalProperties": {}}
+        return references[0] if len(references) == 1 else {"oneOf": references}
+
+
+def _source_parameter() -> OpenApiParameter:
+    return OpenApiParameter(
+        "source",
+        OpenApiTypes.STR,
+        OpenApiParameter.PATH,
+        description="Name of the registered image source.",
+        enum=sorted(source.name for source in all_sources()) or None,
+    )
+
+
+def _product_parameter() -> OpenApiParameter:
+    return OpenApiParameter(
+        "product", OpenApiTypes.STR, OpenApiParameter.PATH, description="Primary key of the product."
+    )
+
+
+def _limit_schema() -> Schema:
+    return {"type": "integer", "minimum": 1, "maximum": conf.MAX_LIMIT, "default": conf.DEFAULT_LIMIT}
+
+
+def _limit_parameter() -> OpenApiParameter:
+    return OpenApiParameter("limit", _limit_schema(), description="How many products at most.")
+
+
+def _header(name: str, description: str, *statuses: int) -> OpenApiParameter:
+    return OpenApiParameter(
+        name, OpenApiTypes.STR, OpenApiParameter.HEADER, description=description, response=list(statuses)
+    )
+
+
+_RETRY_AFTER = _header("Retry-After", "Seconds until the next request is allowed.", 429)
+
+
+def _photo_form() -> Schema:
+    megabytes = conf.MAX_BYTES // 1024**2
+    return {
+        "type": "object",
+        "required": ["image"],
+        "properties": {
+            "image": {
+                "type": "string",
+                "format": "binary",
+                "description": f"One image file of at most {megabytes} MB: {', '.join(conf.IMAGE_FORMATS)}.",
+            },
+            "limit": _limit_schema(),
+        },
+        "additionalProperties": {"type": "string", "description": "Filters, as in the address."},
+    }
+
+
+class _DocumentedView(OpenApiViewExtension):
+    """Puts descriptions on a view, and on a shop's subclass of it."""
+
+    match_subclasses = True
+    method = "get"
+    filtered = True
+
+    def description(self) -> Any:
+        raise NotImplementedError
+
+    def view_replacement(self) -> Any:
+        attributes = {"filter_backends": [SourceFilters] if self.filtered else [], "queryset": _no_products()}
+        documented = type(self.target.__name__, (self.target,), {**attributes, "__doc__": self.target.__doc__})
+        return extend_schema_view(**{self.method: self.description()})(documented)
+
+
+def _no_products() -> models.QuerySet[Any] | None:
+    """Which model the views are about, where there is one: for descriptions of types alone."""
+    return next((source.product_model._default_manager.none() for source in all_sources()), None)
+
+
+class SimilarViewExtension(_DocumentedView):
+    target_class = "visualsearch.api.views.SimilarView"
+
+    def description(self) -> Any:
+        return extend_schema(
+            operation_id="visualsearch_similar",
+            tags=TAGS,
+            summary="Similar products",
+            filters=True,
+            parameters=[
+                _source_parameter(),
+                _product_parameter(),
+                _limit_parameter(),
+                OpenApiParameter(
+                    "If-None-Match",
+                    OpenApiTypes.STR,
+                    OpenApiParameter.HEADER,
+                    description="The ETag of the answer that you hold.",
+                ),
+                _header("ETag", "Names this very answer; send it back in If-None-Match.", 200, 304),
+                _RETRY_AFTER,
+            ],
+            responses={
+                200: OpenApiResponse(ResultsSerializer, "A page of products.", [RESULTS, WAITING]),
+                304: OpenApiResponse(description="The answer that you hold is still right."),
+                **error_responses(PRODUCT, SEARCH),
+            },
+        )
+
+
+class StateViewExtension(_DocumentedView):
+    target_class = "visualsearch.api.views.StateView"
+    filtered = False
+
+    def description(self) -> Any:
+        return extend_schema(
+            operation_id="visualsearch_state",
+            tags=TAGS,
+            summary="State of a product",
+            parameters=[_source_parameter(), _product_parameter(), _RETRY_AFTER],
+            responses={
+                200: OpenApiResponse(StateSerializer, "How the product stands.", [STATE]),
+                **error_responses(PRODUCT),
+            },
+        )
+
+
+class SearchViewExtension(_DocumentedView):
+    target_class = "visualsearch.api.views.SearchView"
+    method = "post"
+
+    def description(self) -> Any:
+        return extend_schema(
+            operation_id="visualsearch_search",
+            tags=TAGS,
+            summary="Search by photo",
+            filters=True,
+            parameters=[_source_parameter(), _limit_parameter(), _RETRY_AFTER],
+            request={"multipart/form-data": _photo_form()},
+            responses={
+                200: OpenApiResponse(ResultsSerializer, "A page of products.", [RESULTS]),
+                **error_responses(SEARCH, PHOTO),
+            },
+        )

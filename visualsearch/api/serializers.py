@@ -1,0 +1,130 @@
+"""What the API answers. A product is shown by the shop's own serializer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from django.db import models
+from rest_framework import serializers
+
+from visualsearch.search import Match, Results, State
+from visualsearch.sources import ImageSource
+
+
+class DefaultProductSerializer(serializers.Serializer[Any]):
+    """A product whose source was registered without a serializer."""
+
+    id = serializers.ReadOnlyField(source="pk")
+    str = serializers.CharField(source="__str__", read_only=True)
+
+    class Meta:
+        ref_name = "VisualSearchProduct"
+
+
+class FoundImage(NamedTuple):
+    """The image that was nearest to the query."""
+
+    id: Any
+    url: str | None
+
+
+class FoundProduct(NamedTuple):
+    """One result, its product serialized already."""
+
+    rank: int
+    score: float
+    product: Any
+    image: FoundImage
+
+
+class ProductField(serializers.ReadOnlyField):
+    """A product as the shop's serializer made it."""
+
+
+class ImageSerializer(serializers.Serializer[FoundImage]):
+    id = serializers.ReadOnlyField(help_text="Primary key of the image.")
+    url = serializers.URLField(
+        read_only=True, allow_null=True, help_text="Absolute. Null where the image's storage gives no address."
+    )
+
+    class Meta:
+        ref_name = "VisualSearchImage"
+
+
+class MatchSerializer(serializers.Serializer[FoundProduct]):
+    rank = serializers.IntegerField(read_only=True, min_value=1, help_text="From 1, the most similar.")
+    score = serializers.FloatField(
+        read_only=True, min_value=-1, max_value=1, help_text="Cosine similarity of the two images."
+    )
+    product = ProductField(help_text="As the shop's own API shows it.")
+    image = ImageSerializer(read_only=True, help_text="The product's image that is nearest to the query.")
+
+    class Meta:
+        ref_name = "VisualSearchMatch"
+
+
+_STATES = [
+    (State.READY.value, "Results are what the search found."),
+    (State.PENDING.value, "The images wait to be indexed; ask again later."),
+    (State.FAILED.value, "None of the images could be read; the reason says why."),
+    (State.NO_IMAGE.value, "The product has no image."),
+]
+
+
+class ResultsSerializer(serializers.Serializer[Any]):
+    state = serializers.ChoiceField(_STATES, read_only=True)
+    reason = serializers.CharField(read_only=True, help_text="Why there are no results. Empty when ready.")
+    count = serializers.IntegerField(read_only=True, min_value=0, help_text="Length of the list of results.")
+    results = MatchSerializer(many=True, read_only=True, help_text="The most similar first.")
+
+    class Meta:
+        ref_name = "VisualSearchResults"
+
+
+class StateSerializer(serializers.Serializer[Any]):
+    state = serializers.ChoiceField(_STATES, read_only=True)
+    reason = serializers.CharField(read_only=True, help_text="Why the product is not ready. Empty when it is.")
+    images = serializers.IntegerField(read_only=True, min_value=0, help_text="Images that have a file.")
+    indexed = serializers.IntegerField(read_only=True, min_value=0, help_text="Of them, those searched with.")
+
+    class Meta:
+        ref_name = "VisualSearchState"
+
+
+class ErrorSerializer(serializers.Serializer[Any]):
+    code = serializers.CharField(read_only=True, help_text="For programs; does not change.")
+    detail = serializers.CharField(read_only=True, help_text="For people.")
+
+    class Meta:
+        ref_name = "VisualSearchError"
+
+
+def product_serializer(source: ImageSource) -> type[serializers.BaseSerializer[Any]]:
+    """The serializer that the source was registered with, or the small default one."""
+    found: type[serializers.BaseSerializer[Any]] = source.serializer_class or DefaultProductSerializer
+    return found
+
+
+def page(source: ImageSource, results: Results, context: Mapping[str, Any]) -> dict[str, Any]:
+    """The answer for a page of results. ``context`` is the serializers' own: request, view, format.
+
+    All products go through one serializer with ``many``, so a ``list_serializer_class`` of the shop's can prefetch.
+    """
+    products = product_serializer(source)([match.product for match in results], many=True, context=dict(context))
+    found = [
+        FoundProduct(match.rank, match.score, product, _image(source, match, context["request"]))
+        for match, product in zip(results, products.data, strict=True)
+    ]
+    answer = {"state": results.state, "reason": results.reason, "count": len(found), "results": found}
+    shown: dict[str, Any] = ResultsSerializer(answer).data
+    return shown
+
+
+def _image(source: ImageSource, match: Match, request: Any) -> FoundImage:
+    image: models.Model = match.image
+    try:
+        url = request.build_absolute_uri(source.file_of(image).url)
+    except (ValueError, NotImplementedError):  # the file was taken away just now, or its storage is private
+        url = None
+    return FoundImage(image.pk, url)

@@ -1,0 +1,36 @@
+"""Rates of this API, for each user or, for visitors, each address. They add to the project's own throttles.
+
+The rate of a scope stands in ``REST_FRAMEWORK["DEFAULT_THROTTLE_RATES"]``, where ``None`` switches it off; by default
+it is ``SIMILAR_RATE`` or ``PHOTO_RATE`` of the VISUALSEARCH setting.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from rest_framework.settings import api_settings
+from rest_framework.throttling import UserRateThrottle
+
+from visualsearch.conf import conf
+
+
+class _OwnRate(UserRateThrottle):
+    setting: ClassVar[str]
+
+    def get_rate(self) -> str | None:  # type: ignore[override]
+        rates = api_settings.DEFAULT_THROTTLE_RATES or {}
+        return rates.get(self.scope, getattr(conf, self.setting))
+
+
+class SimilarThrottle(_OwnRate):
+    """Similar products and states, which cost a query each."""
+
+    scope = "visualsearch_similar"
+    setting = "SIMILAR_RATE"
+
+
+class PhotoThrottle(_OwnRate):
+    """Searches by photo, which cost decoding and encoding as well."""
+
+    scope = "visualsearch_photo"
+    setting = "PHOTO_RATE"

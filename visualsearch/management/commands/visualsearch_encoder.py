@@ -1,0 +1,182 @@
+"""manage.py visualsearch_encoder list | build | check"""
+
+from __future__ import annotations
+
+import time
+from argparse import ArgumentParser
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from django.core.management.base import BaseCommand, CommandError
+from PIL import Image
+
+from visualsearch.conf import conf
+from visualsearch.encoders import Encoder, encoder_class, encoder_names, get_encoder
+from visualsearch.encoders.mobilenet import MobileNetV2, runtime_name
+from visualsearch.encoders.model_file import ModelFile, configured_weights
+from visualsearch.exceptions import EncoderError, VisualSearchError
+from visualsearch.images import open_image
+
+ALLOWED_DIFFERENCE = 1e-4  # between LiteRT's embedding and Keras's, before scaling to unit length
+CHECKED_IMAGES = 20
+COLUMNS = ("", "name", "width", "dimensions", "weights", "fingerprint", "built", "size")
+
+
+class Command(BaseCommand):
+    help = "Lists, builds and checks the encoders that turn images into embeddings."
+    # What the system checks ask for where a model is missing is this very command.
+    requires_system_checks: list[str] = []
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        actions = parser.add_subparsers(dest="action", required=True, metavar="list | build | check")
+        actions.add_parser("list", help="the encoders, their weights, and whether they are built")
+        build = actions.add_parser("build", help="export a model with TensorFlow to the .tflite file that is run")
+        build.add_argument("name", help="an encoder's name, as `list` shows it")
+        check = actions.add_parser("check", help="compare the exported model with Keras's own output")
+        check.add_argument("name", nargs="?", help="an encoder's name; by default the one in the settings")
+        for action in (build, check):
+            action.add_argument("--weights", help="a .weights.h5 file, imagenet or random; default: the settings'")
+        build.add_argument("--output", type=Path, help="write this .tflite file instead of one in the model cache")
+        build.add_argument("--float16", action="store_true", help="store weights in half the bytes (with --output)")
+        check.add_argument("--images", type=Path, help="compare on the pictures of this folder, too")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        action = {"list": self._list, "build": self._build, "check": self._check}[options["action"]]
+        try:
+            action(options)
+        except VisualSearchError as error:
+            raise CommandError(str(error)) from error
+
+    def _list(self, options: dict[str, Any]) -> None:
+        used = encoder_class()
+        rows, notes = [list(COLUMNS)], []
+        for name in encoder_names():
+            found = encoder_class(name)
+            row, note = _model_row(found) if issubclass(found, MobileNetV2) else _other_row(found, name)
+            rows.append(["*" if found is used else "", found.name, *row])
+            notes += [note] if note else []
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        for row in rows:
+            cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+            self.stdout.write("  ".join(cells).rstrip())
+        self.stdout.write("\n".join(["", "* is VISUALSEARCH['ENCODER'].", *notes]))
+
+    def _build(self, options: dict[str, Any]) -> None:
+        from visualsearch.encoders.keras_zoo import export
+
+        output: Path | None = options["output"]
+        if output and output.suffix != ".tflite":
+            raise CommandError(f"--output {output} does not end in .tflite.")
+        if options["float16"] and not output:
+            raise CommandError("--float16 needs --output FILE: the embeddings differ from the float32 model's.")
+        found = _mobilenet(options["name"])
+        source = _file(found, options["weights"])
+        path = export(source, output, float16=options["float16"])
+        built = ModelFile(found.description, path) if output else source
+        self.stdout.write(f"{found.name} is built from {_described(source)}.")
+        self.stdout.write(f"  file         {path} ({_megabytes(path)})")
+        self.stdout.write(f"  fingerprint  {built.fingerprint}")
+        self.stdout.write(f"  speed here   {_speed(found(built))} ({runtime_name()}, {conf.THREADS} threads)")
+        if encoder_class() is not found or _file(found).source != built.source:
+            self.stdout.write(f'To use it, set ENCODER to "{options["name"]}" and WEIGHTS to "{built.source}".')
+
+    def _check(self, options: dict[str, Any]) -> None:
+        from visualsearch.encoders.keras_zoo import KerasRuntime
+        from visualsearch.encoders.litert import LiteRTRuntime
+
+        found = _mobilenet(options["name"])
+        source, configured = _file(found, options["weights"]), _file(found)
+        path = (configured if configured.is_exported else source).built_path()
+        encoder = found(source)
+        pixels = [encoder.pixels(image) for image in _images(options["images"])]
+        ours = LiteRTRuntime(path, found.description, conf.THREADS).run(pixels)
+        difference = float(np.abs(ours - KerasRuntime(source).run(pixels)).max())
+        self.stdout.write(f"{path}\n{len(pixels)} images: LiteRT differs from Keras by at most {difference:.1e}.")
+        if not difference <= ALLOWED_DIFFERENCE:
+            raise CommandError(f"{found.name} is not equal to Keras's own: {ALLOWED_DIFFERENCE:.0e} is allowed.")
+
+
+def _mobilenet(name: str | None) -> type[MobileNetV2]:
+    """The encoder of that name, which must be one that Keras can build."""
+    found = encoder_class(name)
+    if not issubclass(found, MobileNetV2):
+        buildable = [name for name in encoder_names() if issubclass(encoder_class(name), MobileNetV2)]
+        raise EncoderError(f"{found.name} is not one of Keras's models; choose one of {', '.join(buildable)}.")
+    return found
+
+
+def _file(found: type[MobileNetV2], weights: str | None = None) -> ModelFile:
+    return ModelFile(found.description, weights or configured_weights(found))
+
+
+def _described(file: ModelFile) -> str:
+    return "bundled" if file.weights is None else str(file.source)
+
+
+def _megabytes(path: Path) -> str:
+    return f"{path.stat().st_size / 1e6:.1f} MB"
+
+
+def _model_row(found: type[MobileNetV2]) -> tuple[list[str], str]:
+    """Cells of a MobileNetV2, and a sentence on what is missing."""
+    file = _file(found)
+    cells = [str(found.description.width), str(found.dimensions), _described(file)]
+    try:
+        fingerprint = file.fingerprint[:16]
+    except EncoderError as error:
+        return [*cells, "-", "no", "-"], str(error)
+    try:
+        return [*cells, fingerprint, "yes", _megabytes(file.built_path())], ""
+    except EncoderError as error:
+        return [*cells, fingerprint, "no", "-"], str(error)
+
+
+def _other_row(found: type[Encoder], name: str) -> tuple[list[str], str]:
+    """Cells of an encoder from elsewhere, whose files are its own affair."""
+    cells = ["-", str(found.dimensions), "its own"]
+    try:
+        return [*cells, get_encoder(name).fingerprint[:16], "yes", "-"], ""
+    except EncoderError as error:
+        return [*cells, "-", "no", "-"], str(error)
+
+
+def _speed(encoder: Encoder) -> str:
+    """Measured with pictures of the model's own size, so that decoding and shrinking are left out."""
+    picture = next(_generated()).resize((224, 224))
+    encoder.encode([picture] * 3)
+    single = _median(encoder, [picture], repeats=20)
+    batch = _median(encoder, [picture] * 8, repeats=5)
+    return f"{single * 1000:.1f} ms for one image, {8 / batch:.0f} images/s in batches of 8"
+
+
+def _median(encoder: Encoder, pictures: list[Image.Image], repeats: int) -> float:
+    """Median seconds of a call."""
+    seconds = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        encoder.encode(pictures)
+        seconds.append(time.perf_counter() - start)
+    return float(np.median(seconds))
+
+
+def _images(folder: Path | None) -> list[Image.Image]:
+    """The generated pictures, and up to as many of a folder."""
+    generated = list(_generated())
+    if folder is None:
+        return generated
+    if not folder.is_dir():
+        raise EncoderError(f"There is no folder {folder}.")
+    files = sorted(path for path in folder.iterdir() if path.is_file())[:CHECKED_IMAGES]
+    if not files:
+        raise EncoderError(f"The folder {folder} has no files.")
+    return generated + [open_image(path.read_bytes()) for path in files]
+
+
+def _generated() -> Iterator[Image.Image]:
+    """Pictures that are the same everywhere: noise of several scales, from smooth colours to single pixels."""
+    for number in range(CHECKED_IMAGES):
+        cells = 2 ** (number % 8 + 1)
+        noise = np.random.default_rng(number).integers(0, 256, (cells, cells, 3), dtype=np.uint8)
+        yield Image.fromarray(noise).resize((300 + 10 * number, 400), Image.Resampling.BICUBIC)

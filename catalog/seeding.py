@@ -46,6 +46,7 @@ def seed() -> Iterator[Seeded]:
             counts.products += len(batch)
             yield counts
         _save_files(draw(gone))
+        _announce(gone)
         counts.redrawn = len(gone)
         yield counts
 
@@ -64,7 +65,7 @@ def clear() -> int:
 
 
 def _storage() -> Storage:
-    storage: Storage = ProductImage._meta.get_field("image").storage  # type: ignore[union-attr]
+    storage: Storage = ProductImage._meta.get_field("image").storage
     return storage
 
 
@@ -79,6 +80,13 @@ def _save_files(drawn: Iterable[Drawn]) -> None:
     for name, content in drawn:
         _storage().delete(name)  # left over from a run that stopped before its rows were saved
         _storage().save(name, ContentFile(content))
+
+
+@transaction.atomic
+def _announce(jobs: list[Job]) -> None:
+    """Saves the images whose files are back: an image that failed for want of its file is queued again."""
+    for image in ProductImage.objects.filter(image__in=[item.file_name(position) for item, position in jobs]):
+        image.save(update_fields=["image"])
 
 
 @transaction.atomic

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from catalog.drawing.canvas import Canvas, Mask, Shape
 from catalog.drawing.colour import Colour
@@ -25,7 +25,7 @@ def paint(
     PATTERNS[pattern](canvas, clip, surface, *accents, scale)
 
 
-def _lay(canvas: Canvas, clip: Mask, colour: Colour, shapes: list[Shape], alpha: float = 1) -> None:
+def _lay(canvas: Canvas, clip: Mask, colour: Colour, shapes: Sequence[Shape], alpha: float = 1) -> None:
     if shapes:
         canvas.tint(canvas.mask(*shapes) & clip, colour, alpha)
 

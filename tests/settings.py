@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import tempfile
 
 os.environ.setdefault("SECRET_KEY", "only for tests")
 
 from shop.settings import *  # noqa: F403
-from shop.settings import BASE_DIR, INSTALLED_APPS, VISUALSEARCH
+from shop.settings import BASE_DIR, INSTALLED_APPS, Q_CLUSTER, VISUALSEARCH
 
 DEBUG = False
 SHARED = BASE_DIR.parent / "shared"
@@ -20,3 +21,7 @@ VISUALSEARCH = {
     "MODEL_CACHE": BASE_DIR / "var" / "test-models",
     "WEIGHTS": None,
 }
+
+# Processes that tests start (queue clusters, servers) are given their differences this way.
+for name, values in json.loads(os.environ.get("VISUALSEARCH_TEST_SETTINGS", "{}")).items():
+    {"VISUALSEARCH": VISUALSEARCH, "Q_CLUSTER": Q_CLUSTER}[name].update(values)

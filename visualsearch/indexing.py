@@ -1,9 +1,9 @@
 """The write path: images of a source -> rows of its live index versions.
 
 Each image goes through the same five steps. (1) Claim: its row is made if it has none, and the row's ``claim`` goes
-up by one. (2) Read the file and hash it. (3) Where the hash is the row's own, nothing more is done. (4) Decode and encode.
-(5) Write, but only where the row still carries our claim: a try that began later has read a newer file, and a row that
-is gone belonged to an image that is gone. So tasks may run twice, late, or at the same time.
+up by one. (2) Read the file and hash it. (3) Where the hash is the row's own, nothing more is done. (4) Decode and
+encode. (5) Write, but only where the row still carries our claim: a try that began later has read a newer file, and a
+row that is gone belonged to an image that is gone. So tasks may run twice, late, or at the same time.
 """
 
 from __future__ import annotations

@@ -64,8 +64,9 @@ class ImageEmbedding(models.Model):
     """One image in one index version.
 
     ``file`` is the name of the file that was tried last, so a row of which it is not the image's present one is out of
-    date without anybody having marked it. ``content_hash`` is that of the bytes that the vector, or the refusal, is of. ``claim`` counts the tries that began: the try that began
-    last is the only one that may write, which is what makes the newest file win.
+    date without anybody having marked it. ``content_hash`` is that of the bytes that the vector, or the refusal, is
+    of. ``claim`` counts the tries that began: the try that began last is the only one that may write, which is what
+    makes the newest file win.
 
     ``state`` and ``claim`` are in no database index, so that changing them leaves the HNSW graph alone (a heap-only
     update).

@@ -146,7 +146,7 @@ def _own_vectors(source: ImageSource, product_pk: Any) -> list[ImageEmbedding]:
     own = ImageEmbedding.objects.filter(
         index__source=source.name,
         index__state=VisualIndex.State.ACTIVE,
-        object_id__in=text,
+        object_id__in=text.values("visualsearch_key"),
         vector__isnull=False,
     )
     return list(own.select_related("index").order_by("object_id"))

@@ -2,8 +2,8 @@
 
 Everything else in the package that has a file and wants a picture calls ``open_image``. The parts, in the
 order in which a file passes them: ``reading`` (bytes), ``formats`` (what is it, is it accepted), ``streams``,
-``tiff``, ``containers`` (one opener for each format, which hands Pillow only what a picture needs), ``limits``
-(sizes, before decoding), ``decoding`` (pixels), ``colour`` (RGB, over white). See docs/images.md.
+``tiff``, ``avif``, ``containers`` (one opener for each format, which hands Pillow only what a picture needs),
+``limits`` (sizes, before decoding), ``decoding`` (pixels), ``colour`` (RGB, over white). See docs/images.md.
 """
 
 from __future__ import annotations

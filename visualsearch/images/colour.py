@@ -13,49 +13,51 @@ _WITH_ALPHA = ("RGBA", "RGBa", "LA", "La", "PA")
 Levels = tuple[float, float]
 
 
-def _over_white(image: Image.Image) -> Image.Image:
-    if image.mode != "RGBA":
-        image = image.convert("RGBA")
-    paper = Image.new("RGB", image.size, "white")
-    paper.paste(image, mask=image)
-    return paper
-
-
 def _has_wide_levels(image: Image.Image) -> bool:
     return image.mode == "F" or image.mode.startswith("I")
 
 
 def _eight_bits(image: Image.Image, levels: Levels) -> Image.Image:
     """Grey levels of 16 or 32 bits as 8; a PNG's transparent level becomes white."""
-    values = np.asarray(image).astype(np.float32)
     low, high = levels
-    scaled = np.clip((values - low) * (255.0 / ((high - low) or 1.0)), 0, 255)
-    scaled[np.isnan(values)] = 0
+    with np.errstate(invalid="ignore"):  # a signalling NaN; errstate holds for this thread alone
+        values = np.nan_to_num(np.asarray(image).astype(np.float64), nan=low, posinf=high, neginf=low)
+    scaled = np.clip((values - low) / ((high - low) or 1.0), 0, 1) * 255
     if isinstance(key := image.info.get("transparency"), int):
         scaled[values == key] = 255
     return Image.fromarray(np.round(scaled).astype(np.uint8)).convert("RGB")
 
 
-def _keyed(image: Image.Image) -> Image.Image:
-    """A picture in which one colour, or some of the palette, stands for transparency."""
+def _with_alpha(image: Image.Image) -> Image.Image:
+    """RGBA of a picture in which a colour, a grey level or some of the palette stands for transparency."""
     key = image.info["transparency"]
     if isinstance(key, tuple) and max(key) > 255:  # a key of 16 bits, but Pillow's RGB has 8
         image.info["transparency"] = tuple(level >> 8 for level in key)
-    return _over_white(image.convert("RGBA"))
+    return image.convert("RGBA")
 
 
-def to_rgb(image: Image.Image, levels: Levels | None = None) -> Image.Image:
-    """The picture in mode RGB, the very same object where it is that already.
-
-    ``levels`` is what ``grey_levels`` said of the whole picture, where ``image`` is a part of it.
-    """
+def _unfolded(image: Image.Image, levels: Levels | None = None) -> Image.Image:
+    """The picture in RGB, or in RGBA where it has transparency; the very same object if it is that already."""
     if _has_wide_levels(image):
         return _eight_bits(image, levels or grey_levels(image))
     if "transparency" in image.info:
-        return _keyed(image)
+        return _with_alpha(image)
+    mode = "RGBA" if image.mode in _WITH_ALPHA else "RGB"
+    return image if image.mode == mode else image.convert(mode)
+
+
+def _over_white(image: Image.Image) -> Image.Image:
+    """The RGBA or RGB picture in RGB, as it looks on white paper."""
     if image.mode == "RGB":
         return image
-    return _over_white(image) if image.mode in _WITH_ALPHA else image.convert("RGB")
+    paper = Image.new("RGB", image.size, "white")
+    paper.paste(image, mask=image)
+    return paper
+
+
+def to_rgb(image: Image.Image) -> Image.Image:
+    """The picture, of any mode, in mode RGB; the very same object where it is that already."""
+    return _over_white(_unfolded(image))
 
 
 def _bands(image: Image.Image, multiple: int) -> list[tuple[int, int, int, int]]:
@@ -97,5 +99,6 @@ def reduced_rgb(image: Image.Image, factor: int) -> Image.Image:
     levels = grey_levels(image) if _has_wide_levels(image) else None
     result = Image.new("RGB", (-(-image.width // factor), -(-image.height // factor)))
     for box in _bands(image, factor):
-        result.paste(to_rgb(image.crop(box), levels).reduce(factor), (0, box[1] // factor))
+        band = _unfolded(image.crop(box), levels).reduce(factor)
+        result.paste(_over_white(band), (0, box[1] // factor))
     return result

@@ -1,10 +1,9 @@
-"""WebP, AVIF, HEIF and BMP: opened whole, their size checked before the decoder takes memory for pixels."""
+"""WebP, HEIF and BMP: opened whole, their size checked before the decoder takes memory for pixels."""
 
 from __future__ import annotations
 
 import io
 
-from PIL.AvifImagePlugin import AvifImageFile
 from PIL.BmpImagePlugin import BmpImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
@@ -31,29 +30,6 @@ def open_webp(data: bytes) -> Undecoded:
     """The first frame of a WebP. The decoder takes its canvas on opening, so that the size is read before."""
     check_size(_webp_size(data))
     image = WebPImageFile(io.BytesIO(data))
-    return image, exif_orientation(image.info.get("exif", b""))
-
-
-def _without_exif(data: bytes) -> bytes:
-    """An AVIF file whose EXIF item is of no known type. Pillow would parse it, and warn where it is damaged.
-
-    The AVIF specification has pictures turned by properties of the item, not by EXIF; Pillow reports those
-    as an orientation of its own making.
-    """
-    at = 0
-    while at + 8 <= len(data):
-        length, name = int.from_bytes(data[at : at + 4], "big"), data[at + 4 : at + 8]
-        end = at + length if length >= 8 else len(data)
-        if name == b"meta":
-            return b"".join([data[:at], data[at:end].replace(b"Exif", b"skip"), data[end:]])
-        at = end
-    return data
-
-
-def open_avif(data: bytes) -> Undecoded:
-    """The first frame of an AVIF."""
-    image = AvifImageFile(io.BytesIO(_without_exif(data)))
-    check_size(image.size)
     return image, exif_orientation(image.info.get("exif", b""))
 
 

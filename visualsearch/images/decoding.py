@@ -9,7 +9,7 @@ from PIL.JpegImagePlugin import JpegImageFile
 
 from visualsearch.conf import conf
 from visualsearch.exceptions import ImageRefused, TooManyPixels, TruncatedImage
-from visualsearch.images import containers, streams, tiff
+from visualsearch.images import avif, containers, streams, tiff
 from visualsearch.images.colour import reduced_rgb
 from visualsearch.images.formats import identify
 from visualsearch.images.limits import check_size
@@ -22,7 +22,7 @@ OPENERS: dict[str, Callable[[bytes], Undecoded]] = {
     "GIF": streams.open_gif,
     "TIFF": tiff.open_tiff,
     "WEBP": containers.open_webp,
-    "AVIF": containers.open_avif,
+    "AVIF": avif.open_avif,
     "HEIF": containers.open_heif,
     "BMP": containers.open_bmp,
 }

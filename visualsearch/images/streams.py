@@ -105,7 +105,7 @@ def open_jpeg(data: bytes) -> Undecoded:
         check_size(frame.size, limit=min(conf.MAX_PIXELS, conf.MAX_JPEG_PIXELS), what="progressive JPEGs")
         scans = _count_scans(data, frame.scans_at)
         if scans > _MAX_SCANS or scans * frame.size[0] * frame.size[1] > _MAX_SCANNED_PIXELS:
-            raise TruncatedImage(f"The progressive JPEG has {scans} scans or more, too many for its size.")
+            raise TruncatedImage(f"The progressive JPEG has {scans} scans, more than its size allows to decode.")
     else:
         check_size(frame.size, limit=conf.MAX_JPEG_PIXELS, what="JPEGs")
     stream = b"".join([*frame.kept, memoryview(data)[frame.scans_at :]])

@@ -7,12 +7,15 @@ tags, chains of directories and metadata, and with them Pillow's warnings and li
 
 from __future__ import annotations
 
+import ctypes
 import io
 import struct
+from contextlib import suppress
+from functools import cache
 
+from PIL import _imaging
 from PIL.TiffImagePlugin import COMPRESSION_INFO, TiffImageFile
 
-from visualsearch.conf import conf
 from visualsearch.exceptions import FormatNotAllowed, TooManyPixels, TruncatedImage
 from visualsearch.images.directory import ORIENTATION, Directory, Entry, read_directory
 from visualsearch.images.limits import check_size
@@ -35,6 +38,7 @@ SEVERAL = {
 }
 MAX_SAMPLES = 6  # CMYK and two extra channels, the most that Pillow reads
 MAX_PIECES = 200_000  # strips or tiles; 50 megapixels in tiles of 16 x 16
+MAX_SMALL_TILE = 4_194_304  # pixels of a tile that a picture of any size may have: 2048 x 2048
 _LONG, _LONG8 = 4, (16, 18)
 
 
@@ -49,8 +53,10 @@ def _pieces(tags: Directory, size: tuple[int, int]) -> tuple[int, tuple[int, int
         names = STRIP_OFFSETS, STRIP_BYTES
     if not width or not length:
         raise TruncatedImage("The TIFF file is damaged: its strips or tiles have no size.")
-    if width * length > conf.MAX_PIXELS:
-        raise TooManyPixels(f"The TIFF file has tiles of {width} x {length} pixels, more than a whole image may have.")
+    if width * length > max(MAX_SMALL_TILE, 4 * size[0] * size[1]):  # decoded whole, however little of it shows
+        raise TooManyPixels(
+            f"The TIFF file has tiles of {width} x {length} pixels for a picture of {size[0]} x {size[1]}."
+        )
     return -(-size[0] // width) * -(-size[1] // length) * planes, names
 
 
@@ -66,6 +72,8 @@ def _checked(tags: Directory) -> dict[int, Entry]:
     count, names = _pieces(tags, size)
     if count > MAX_PIECES:
         raise FormatNotAllowed(f"TIFF files of {count} strips or tiles are not accepted, only of up to {MAX_PIECES}.")
+    if names[0] not in tags.entries:
+        raise TruncatedImage("The TIFF file is damaged: it does not say where its pixels are.")
     kept = {}
     for tag, entry in tags.entries.items():
         if tag in SINGLE:
@@ -107,8 +115,22 @@ def _rewritten(data: bytes, order: str, entries: dict[int, Entry]) -> bytes:
     return b"".join([header, memoryview(data)[8:], padding, *table, b"\0" * 4, *far])
 
 
+@cache
+def _silence_libtiff() -> None:
+    """Stops libtiff from writing a line to the process's standard error for each damaged file.
+
+    Pillow raises for each of them anyway, but has no setting for this, and the handler is libtiff's own and the same
+    for all threads. Where libtiff is linked so that its symbols are hidden (Windows), the lines stay.
+    """
+    with suppress(OSError, AttributeError):
+        set_handler = ctypes.CDLL(_imaging.__file__).TIFFSetErrorHandler
+        set_handler.argtypes, set_handler.restype = [ctypes.c_void_p], ctypes.c_void_p
+        set_handler(None)
+
+
 def open_tiff(data: bytes) -> Undecoded:
     """The first page of a TIFF or BigTIFF."""
+    _silence_libtiff()
     tags = read_directory(data, SINGLE | SEVERAL | {ORIENTATION})
     entries = _checked(tags)
     orientation = tags.integer(ORIENTATION, 1)

@@ -133,8 +133,12 @@ def _check_encoder() -> Messages:
     try:
         encoder_class()
     except Exception as error:  # importing runs the shop's own module, which may raise anything
-        text = str(error) if isinstance(error, EncoderError) else f"{conf.ENCODER!r}: {_in_words(error)}."
-        yield Error(text, hint="Correct ENCODER in the VISUALSEARCH setting.", id="visualsearch.E002")
+        text = str(error) if isinstance(error, EncoderError) else f"{_in_words(error)}."
+        yield Error(
+            f"ENCODER is {conf.ENCODER!r}, which cannot be used: {text}",
+            hint="Correct ENCODER in the VISUALSEARCH setting.",
+            id="visualsearch.E002",
+        )
         return
     try:
         get_encoder().fingerprint  # noqa: B018 - reads the weights' digest, and loads no model
@@ -162,6 +166,7 @@ def _check_source(source: ImageSource) -> Messages:
     yield from broken or _check_eligible(source)
     yield from _check_filterset(source)
     yield from _check_serializer(source)
+    yield from _check_related(source)
 
 
 def _check_image_field(source: ImageSource) -> Messages:
@@ -282,6 +287,23 @@ def _problem_with_class(named: str | type, base: str) -> str:
         return f"{named!r} cannot be imported: {_in_words(error)}."
     fits = isinstance(found, type) and issubclass(found, import_string(base))
     return "" if fits else f"{named!r} is not a subclass of {base}."
+
+
+def _check_related(source: ImageSource) -> Messages:
+    for path in source.related:
+        model: Any = source.model
+        for name in path.split("__"):
+            followed = (f for f in model._meta.get_fields() if (f.many_to_one or f.one_to_one) and f.related_model)
+            relations = {field.name: field for field in followed}
+            if name not in relations:
+                yield Error(
+                    f"Source {source.name!r}: related names {path!r}, but {model.__name__} has no such relation.",
+                    hint=f"Give register() select_related paths from the image as related=; {_choices([*relations])}",
+                    obj=source.model,
+                    id="visualsearch.E029",
+                )
+                break
+            model = relations[name].related_model
 
 
 # Index versions

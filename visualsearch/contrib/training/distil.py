@@ -1,0 +1,195 @@
+"""The training loop: by block, then end to end, with checkpoints and exact resumption."""
+
+from __future__ import annotations
+
+import ctypes
+import logging
+import math
+import time
+from collections.abc import Callable, Generator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from . import checkpoint
+from .data import Batch, Crops, prefetched
+from .exceptions import InvalidCheckpoint, LossNotFinite
+from .objective import Objective
+from .optimizer import Adam
+from .schedule import Part, Schedule
+
+logger = logging.getLogger(__name__)
+STUDENT_WEIGHTS = "student.weights.h5"
+# Options of glibc's mallopt(3).
+M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX = -1, -2, -4
+
+
+def keep_freed_memory() -> None:
+    """Have the C library keep the memory of freed maps for the next step, where it is glibc.
+
+    It would hand blocks this large back to the kernel each time, which then clears every page anew: measured on
+    two cores at 128 px, that is a third of a step's time.
+    """
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (OSError, AttributeError, TypeError):
+        return
+    for option, value in ((M_MMAP_MAX, 0), (M_TRIM_THRESHOLD, -1), (M_TOP_PAD, 256 << 20)):
+        mallopt(option, value)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How long to train: `minutes` by the clock, or `steps`, which gives the same weights again on one machine.
+
+    `checkpoint_every` and `report_every` are in seconds.
+    """
+
+    minutes: float = 60.0
+    steps: int | None = None
+    checkpoint_every: float = 180.0
+    report_every: float = 30.0
+
+
+@dataclass
+class Distillation:
+    """One run: an objective, its crops, and the folder `out` for the checkpoint and the student's weights."""
+
+    objective: Objective
+    crops: Crops
+    out: Path
+    settings: Settings = field(default_factory=Settings)
+    schedule: Schedule | None = None
+    identity: dict[str, str] = field(default_factory=dict)
+    report: Callable[[str], None] = logger.info
+
+    def __post_init__(self) -> None:
+        self.out.mkdir(parents=True, exist_ok=True)
+        self.plan = self.schedule or (Schedule() if self.objective.can_cut else Schedule.uncut())
+        self.state = checkpoint.State(seed=self.crops.seed, identity=self.identity)
+        self._renew_optimizer()
+
+    @property
+    def checkpoint_path(self) -> Path:
+        return self.out / checkpoint.CHECKPOINT
+
+    @property
+    def progress(self) -> float:
+        """Share of the training done, 0 to 1."""
+        if self.settings.steps is not None:
+            return self.state.step / self.settings.steps
+        return self.state.trained_seconds / (60 * self.settings.minutes)
+
+    def start(self) -> None:
+        """Prepare a fresh student. Raises InvalidCheckpoint where the folder already holds a run."""
+        if self.checkpoint_path.exists():
+            raise InvalidCheckpoint(f"{self.out} already holds a run: resume it, or choose another folder.")
+        self.objective.start(tf.constant(self.crops.batch(0, self.plan.size)))
+
+    def resume(self) -> None:
+        """Go on where the last checkpoint stands. Raises InvalidCheckpoint where there is none of this run."""
+        state, arrays = checkpoint.load(self.checkpoint_path)
+        checkpoint.require_same(state, self.state, self.checkpoint_path)
+        for name, variables in self._stored().items():
+            values = arrays.get(name, [])
+            if [tuple(v.shape) for v in variables] != [value.shape for value in values]:
+                raise InvalidCheckpoint(f"The {name} in {self.checkpoint_path} does not fit this run.")
+            for variable, value in zip(variables, values, strict=True):
+                variable.assign(value)
+        self.state = state
+
+    def run(self) -> None:
+        """Train until the progress is 1. Raises LossNotFinite, with the last good checkpoint kept."""
+        keep_freed_memory()
+        saved = reported = time.monotonic()
+        batches: Generator[Batch, None, None] | None = None
+        try:
+            while self.progress < 1:
+                began = time.monotonic()
+                part = self.plan.part(self.progress)
+                if batches is None or part.name != self.state.part:
+                    batches = self._enter(part, batches)
+                losses = self._step(part, next(batches))
+                now = time.monotonic()
+                self.state.trained_seconds += now - began
+                if now - reported >= self.settings.report_every:
+                    self.report(f"{losses}; {self._pace()}")
+                    reported = now
+                if now - saved >= self.settings.checkpoint_every:
+                    self.save()
+                    saved = time.monotonic()
+        finally:
+            if batches is not None:
+                batches.close()
+        self.save()
+
+    def save(self) -> None:
+        """Write the checkpoint and the student's weights. Raises LossNotFinite where they are spoilt."""
+        stored = {name: [np.asarray(v) for v in variables] for name, variables in self._stored().items()}
+        checkpoint.save(self.checkpoint_path, self.state, stored)
+        temporary = self.out / f"part.{STUDENT_WEIGHTS}"
+        self.objective.student.save_weights(temporary)
+        temporary.replace(self.out / STUDENT_WEIGHTS)
+
+    def _stored(self) -> dict[str, list[Any]]:
+        return {
+            "student": self.objective.student.variables,
+            "links": list(self.objective.links.values()),
+            "variances": [self.objective.variances],
+            "optimizer": self.optimizer.state,
+        }
+
+    def _renew_optimizer(self) -> None:
+        self.optimizer = Adam(self.objective.variables)
+        # Traced anew, since a traced step holds on to its optimizer's variables.
+        self.by_block, self.whole = tf.function(self._by_block), tf.function(self._whole)
+
+    def _apply(self, tape: Any, loss: Any) -> None:
+        self.optimizer.apply(tape.gradient(loss, self.objective.variables))
+
+    def _by_block(self, x: Any) -> tuple[Any, Any]:
+        with tf.GradientTape() as tape:
+            loss, errors = self.objective.by_block(x)
+        self._apply(tape, loss)
+        return loss, errors
+
+    def _whole(self, x: Any, hint_weight: Any) -> tuple[Any, Any, Any]:
+        with tf.GradientTape() as tape:
+            loss, errors, cosine = self.objective.whole(x, hint_weight)
+        self._apply(tape, loss)
+        return loss, errors, cosine
+
+    def _enter(self, part: Part, batches: Generator[Batch, None, None] | None) -> Generator[Batch, None, None]:
+        """Turn to `part`: crops of its size, and a fresh optimizer after the blocks."""
+        if batches is not None:
+            batches.close()
+        if self.state.part == self.plan.parts[0].name and not part.by_block:
+            self._renew_optimizer()
+        self.state.part = part.name
+        return prefetched(lambda step: self.crops.batch(step, part.size), self.state.step)
+
+    def _step(self, part: Part, batch: Batch) -> str:
+        rate = self.plan.learning_rate(self.progress)
+        self.optimizer.rate.assign(rate)
+        x, shown = tf.constant(batch), ""
+        if part.by_block:
+            loss, errors = self.by_block(x)
+        else:
+            loss, errors, cosine = self.whole(x, tf.constant(self.plan.hint_weight(self.progress), tf.float32))
+            shown = f", cosine {float(cosine):.4f}"
+        if not math.isfinite(float(loss)):
+            kept = self.checkpoint_path if self.checkpoint_path.exists() else "no checkpoint"
+            raise LossNotFinite(f"The loss is {float(loss)} at step {self.state.step}; kept: {kept}.")
+        self.state.step += 1
+        self.state.crops[part.name] = self.state.crops.get(part.name, 0) + len(batch)
+        if len(errors):
+            shown += f", maps {float(tf.reduce_mean(errors[:-1])):.4f}, last map {float(errors[-1]):.4f}"
+        return f"{part.name}, step {self.state.step}: rate {rate:.2e}, loss {float(loss):.4f}{shown}"
+
+    def _pace(self) -> str:
+        left = self.state.trained_seconds * (1 - self.progress) / max(self.progress, 1e-9)
+        rate = sum(self.state.crops.values()) / max(self.state.trained_seconds, 1e-9)
+        return f"{rate:.0f} crops/s, {self.progress:.1%}, {left / 60:.1f} min left"

@@ -1,0 +1,100 @@
+"""What the student is asked for: the teacher's maps block by block, then its maps and embedding end to end."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import tensorflow as tf
+
+from . import blocks
+from .teachers import Teacher
+
+LINK_SPREAD = 1.0
+
+
+def pooled(x: Any) -> Any:
+    """Maps (n, h, w, c) -> their means (n, c)."""
+    return tf.reduce_mean(x, (1, 2))
+
+
+def cosine(a: Any, b: Any) -> Any:
+    """Mean cosine similarity of the rows of two (n, dimensions) tensors."""
+    return tf.reduce_mean(tf.reduce_sum(tf.math.l2_normalize(a, -1) * tf.math.l2_normalize(b, -1), -1))
+
+
+@dataclass
+class Objective:
+    """Losses of a student MobileNetV2 of width `alpha` under a teacher.
+
+    Of the teacher's own width, the student is compared map by map, and its blocks can be trained each on its own.
+    Of another width, learned linear maps ("links") lead from the student's block ends to the teacher's. A teacher
+    of another kind gives its embedding alone. FitNets (Romero et al. 2015, arXiv 1412.6550) is the source of both.
+    """
+
+    teacher: Teacher
+    student: Any
+    cosine_weight: float = 5.0
+    links: dict[int, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.teacher_blocks, self.student_blocks = self.teacher.blocks, blocks.cut(self.student)
+        self.variances = tf.Variable(tf.ones(len(self.teacher_blocks)), trainable=False)
+        ours = [int(block[-1].output.shape[-1]) for block in self.student_blocks]
+        theirs = [int(block[-1].output.shape[-1]) for block in self.teacher_blocks]
+        if not theirs:
+            ours, theirs = ours[-1:], [self.teacher.dimensions]
+        self.links = {
+            i: tf.Variable(tf.random.normal((a, b), stddev=LINK_SPREAD / a**0.5), name=f"link_{i}")
+            for i, (a, b) in enumerate(zip(ours, theirs, strict=True))
+            if a != b
+        }
+
+    @property
+    def can_cut(self) -> bool:
+        """Whether each block can be trained on the teacher's input to it."""
+        return bool(self.teacher_blocks) and not self.links
+
+    @property
+    def variables(self) -> list[Any]:
+        return [*self.student.trainable_variables, *self.links.values()]
+
+    def start(self, x: Any) -> None:
+        """Set the student's normalisations, and the variances of the teacher's maps, from a first batch."""
+        wanted = blocks.ends(self.teacher_blocks, x)
+        if wanted:
+            self.variances.assign([tf.reduce_mean(tf.math.reduce_variance(m, (0, 1, 2))) for m in wanted])
+        for i, block in enumerate(self.student_blocks):
+            made = blocks.set_normalisations(block, x)
+            x = wanted[i] if self.can_cut else made
+
+    def by_block(self, x: Any) -> tuple[Any, Any]:
+        """(loss, errors (18,)): each block fed the teacher's input to it, asked for the teacher's output."""
+        wanted = blocks.ends(self.teacher_blocks, x)
+        starts = [x, *wanted[:-1]]
+        made = [blocks.through(b, start) for b, start in zip(self.student_blocks, starts, strict=True)]
+        errors = self._errors(made, wanted)
+        return tf.reduce_sum(errors), errors
+
+    def whole(self, x: Any, hint_weight: Any) -> tuple[Any, Any, Any]:
+        """(loss, errors, mean cosine): the student fed pixels only. `errors` is empty without the teacher's maps."""
+        made = blocks.ends(self.student_blocks, x)
+        if not self.teacher_blocks:
+            embedding = pooled(made[-1])
+            linked = embedding @ self.links[0] if self.links else embedding
+            similarity = cosine(linked, self.teacher.embedding(x))
+            return self.cosine_weight * (1 - similarity), tf.zeros(0), similarity
+        wanted = blocks.ends(self.teacher_blocks, x)
+        linked = [self._linked(i, m) for i, m in enumerate(made)]
+        errors = self._errors(linked, wanted)
+        similarity = cosine(pooled(linked[-1]), pooled(wanted[-1]))
+        hints = hint_weight * tf.reduce_mean(errors[:-1])
+        return hints + errors[-1] + self.cosine_weight * (1 - similarity), errors, similarity
+
+    def _linked(self, i: int, x: Any) -> Any:
+        return tf.nn.conv2d(x, self.links[i][None, None], 1, "SAME") if i in self.links else x
+
+    def _errors(self, made: list[Any], wanted: list[Any]) -> Any:
+        """Mean squared error of each map over the variance of the teacher's."""
+        pairs = zip(made, wanted, strict=True)
+        return tf.stack([tf.reduce_mean(tf.square(a - b)) for a, b in pairs]) / self.variances

@@ -9,12 +9,12 @@ from catalog.models import Category, Product
 
 class ProductFilter(django_filters.FilterSet):
     category = django_filters.ModelMultipleChoiceFilter(
-        queryset=Category.objects.all(), to_field_name="slug", label="Category"
+        field_name="category__slug", queryset=Category.objects.all(), to_field_name="slug", label="Category"
     )
     colour = django_filters.AllValuesMultipleFilter(label="Colour")
     price_min = django_filters.NumberFilter("price", lookup_expr="gte", label="Price from")
     price_max = django_filters.NumberFilter("price", lookup_expr="lte", label="Price to")
-    in_stock = django_filters.BooleanFilter("stock", lookup_expr="gt", method="filter_in_stock", label="In stock")
+    in_stock = django_filters.BooleanFilter(method="filter_in_stock", label="In stock")
 
     class Meta:
         model = Product

@@ -63,9 +63,7 @@ class PgVectorStore(Store):
 
     def is_prepared(self, index: VisualIndex) -> bool:
         with connections[router.db_for_read(ImageEmbedding)].cursor() as cursor:
-            cursor.execute(
-                "SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass(%s)", [hnsw_name(index)]
-            )
+            cursor.execute("SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass(%s)", [hnsw_name(index)])
             row = cursor.fetchone()
         return bool(row and row[0])
 
@@ -184,16 +182,16 @@ def nearest_images(
     measure = distance(index, vector)
     near, near_params = _compiled(_near(index, measure, eligible, limit * OVERSAMPLING if distinct else limit))
     every, every_params = _compiled(_every(index, measure, eligible))
-    best = _best_of_each(model, distinct)
     sql = (
         f"WITH near AS MATERIALIZED ({near}),"
-        f" page AS MATERIALIZED (SELECT key FROM ({best.format(rows='near')}) b ORDER BY distance, key LIMIT %s),"
-        f" filled AS MATERIALIZED (SELECT {'false' if exact else 'count(*) >= %s'} AS is_full FROM page),"
+        f" page AS MATERIALIZED (SELECT key FROM ({_best_of_few(model, distinct)}) b ORDER BY distance, key LIMIT %s),"
+        f" filled AS MATERIALIZED (SELECT count(*) >= %s AS is_full FROM page),"
         f" every AS (SELECT * FROM ({every}) e WHERE NOT (SELECT is_full FROM filled))"
         " SELECT key FROM page WHERE (SELECT is_full FROM filled) UNION ALL"
-        f" (SELECT key FROM ({best.format(rows='every')}) b ORDER BY distance, key LIMIT %s)"
+        f" (SELECT key FROM ({_best_of_many(model, distinct)}) b ORDER BY distance, key LIMIT %s)"
     )
-    params = [*near_params, limit, *([] if exact else [limit]), *every_params, limit]
+    enough = limit + 1 if exact else limit  # an exact search takes no page from the graph
+    params = [*near_params, limit, enough, *every_params, limit]
     own = rows(index, object_id=Cast(models.OuterRef("pk"), models.CharField()))
     return (
         model._default_manager.filter(pk__in=RawSQL(sql, params))
@@ -220,17 +218,33 @@ def _keyed(found: models.QuerySet[Any], key: models.Field[Any, Any], measure: An
     return found.annotate(key=Cast("object_id", output_field=key), distance=measure).values("key", "distance")
 
 
-def _best_of_each(model: type[models.Model], distinct: str | None) -> str:
-    """SQL over ``{rows}``: as they are, or the nearest of each value of the model's field."""
+def _best_of_few(model: type[models.Model], distinct: str | None) -> str:
+    """SQL over ``near``: as it is, or the nearest of each value of the model's field, looked up row by row."""
     if distinct is None:
-        return "SELECT key, distance FROM {rows}"
-    quote = connection.ops.quote_name
-    table, pk = quote(model._meta.db_table), quote(model._meta.pk.column)
-    group = quote(model._meta.get_field(distinct).column)
+        return "SELECT key, distance FROM near"
+    table, pk, group = _columns(model, distinct)
     return (
-        f"SELECT DISTINCT ON (i.{group}) r.key, r.distance FROM {{rows}} r JOIN {table} i ON i.{pk} = r.key"
-        f" ORDER BY i.{group}, r.distance, r.key"
+        "SELECT DISTINCT ON (item) key, distance FROM"
+        f" (SELECT near.*, (SELECT i.{group} FROM {table} i WHERE i.{pk} = near.key) AS item FROM near) grouped"
+        " ORDER BY item, distance, key"
     )
+
+
+def _best_of_many(model: type[models.Model], distinct: str | None) -> str:
+    """The same over ``every``, by a join."""
+    if distinct is None:
+        return "SELECT key, distance FROM every"
+    table, pk, group = _columns(model, distinct)
+    return (
+        f"SELECT DISTINCT ON (i.{group}) every.key, every.distance FROM every JOIN {table} i ON i.{pk} = every.key"
+        f" ORDER BY i.{group}, every.distance, every.key"
+    )
+
+
+def _columns(model: type[models.Model], field: str) -> tuple[str, str, str]:
+    quote = connection.ops.quote_name
+    column = model._meta.get_field(field).column
+    return quote(model._meta.db_table), quote(model._meta.pk.column), quote(column)
 
 
 def _compiled(query: models.QuerySet[Any]) -> tuple[str, tuple[Any, ...]]:

@@ -71,6 +71,7 @@ def started(teacher, student, tmp_path: Path):
     return make
 
 
+@pytest.mark.slow
 def test_a_killed_run_resumes_to_the_same_weights(started, crops: Crops, student) -> None:
     from visualsearch.contrib.training import blocks
 

@@ -7,12 +7,13 @@ the crops that the killed one would have seen.
 from __future__ import annotations
 
 import math
-import queue
-import threading
+import os
+from collections import deque
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +23,6 @@ from PIL import Image, ImageOps
 from .exceptions import NoPictures
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"})
-PREFETCHED_BATCHES = 4
 Pixels = NDArray[np.uint8]
 Batch = NDArray[np.float32]
 
@@ -156,33 +156,13 @@ class Crops:
 
 
 def prefetched(make: Callable[[int], Batch], first: int) -> Generator[Batch, None, None]:
-    """make(first), make(first + 1), ... made ahead in a thread, which ends when the iterator is closed."""
-    made: queue.Queue[Batch | BaseException] = queue.Queue(PREFETCHED_BATCHES)
-    closed = threading.Event()
-
-    def offer(item: Batch | BaseException) -> None:
-        while not closed.is_set():
-            try:
-                made.put(item, timeout=0.2)
-            except queue.Full:
-                continue
-            return
-
-    def work() -> None:
-        step = first
-        try:
-            while not closed.is_set():
-                offer(make(step))
-                step += 1
-        except BaseException as exc:  # handed to the consumer, which raises it
-            offer(exc)
-
-    threading.Thread(target=work, daemon=True, name="crops").start()
+    """make(first), make(first + 1), ... in order, made ahead by as many threads as there are cores."""
+    threads = os.cpu_count() or 1
+    pool = ThreadPoolExecutor(threads, thread_name_prefix="crops")
     try:
-        while True:
-            item = made.get()
-            if isinstance(item, BaseException):
-                raise item
-            yield item
+        made = deque(pool.submit(make, step) for step in range(first, first + threads + 2))
+        for step in count(first + len(made)):
+            yield made.popleft().result()
+            made.append(pool.submit(make, step))
     finally:
-        closed.set()
+        pool.shutdown(wait=False, cancel_futures=True)

@@ -40,7 +40,7 @@ def product_page(request: HttpRequest, pk: int) -> HttpResponse:
 
 def with_picture(products: QuerySet[Product]) -> QuerySet[Product]:
     """The products, each with its first picture in ``first_images``: one more query, however many they are."""
-    first = ProductImage.objects.exclude(image="").order_by("product", "position", "pk").distinct("product")
+    first = ProductImage.objects.exclude(image="").order_by("product_id", "position", "pk").distinct("product")
     return products.prefetch_related(Prefetch("images", queryset=first, to_attr="first_images"))
 
 

@@ -174,6 +174,8 @@ class ImageEmbeddingAdmin(ModelAdmin):
 
     @admin.display(description=_("picture"))
     def thumbnail(self, row: Any) -> SafeString:
+        if row.state == State.FAILED:  # the file was refused: trying each such file again would make a slow page
+            return no_picture(row.reason)
         return _picture(row, LIST_SIDE)
 
     @admin.display(description=_("picture"))

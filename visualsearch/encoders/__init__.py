@@ -37,6 +37,10 @@ def encoder_class(name: str | None = None) -> type[Encoder]:
         raise EncoderError(f"There is no encoder {path!r}: {exc}. {_choices()}") from exc
     if not (isinstance(found, type) and issubclass(found, Encoder)):
         raise EncoderError(f"{path!r} is not a subclass of visualsearch.encoders.Encoder. {_choices()}")
+    if lacking := sorted(
+        found.__abstractmethods__ | {name for name in ("name", "dimensions") if not hasattr(found, name)}
+    ):
+        raise EncoderError(f"The encoder {path!r} lacks {', '.join(lacking)}. {_choices()}")
     return found
 
 

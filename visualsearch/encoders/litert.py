@@ -29,7 +29,7 @@ class LiteRTRuntime:
     """
 
     def __init__(self, path: Path, description: ModelDescription, threads: int) -> None:
-        if not isinstance(threads, int) or threads < 1:
+        if type(threads) is not int or threads < 1:
             raise EncoderError(f"VISUALSEARCH['THREADS'] is {threads!r}; it must be a whole number above 0.")
         self._path = path
         self._description = description

@@ -16,7 +16,7 @@ from visualsearch.conf import conf
 from visualsearch.encoders import Encoder, encoder_class, encoder_names, get_encoder
 from visualsearch.encoders.mobilenet import MobileNetV2, runtime_name
 from visualsearch.encoders.model_file import ModelFile, configured_weights
-from visualsearch.exceptions import EncoderError, VisualSearchError
+from visualsearch.exceptions import EncoderError, ImageRefused, VisualSearchError
 from visualsearch.images import open_image
 
 ALLOWED_DIFFERENCE = 1e-4  # between LiteRT's embedding and Keras's, before scaling to unit length
@@ -88,7 +88,8 @@ class Command(BaseCommand):
 
         found = _mobilenet(options["name"])
         source, configured = _file(found, options["weights"]), _file(found)
-        path = (configured if configured.is_exported else source).built_path()
+        # Weights that are a .tflite file are compared with the Keras file that --weights says they come from.
+        path = (configured if configured.is_exported and configured.is_built else source).built_path()
         encoder = found(source)
         pixels = [encoder.pixels(image) for image in _images(options["images"])]
         ours = LiteRTRuntime(path, found.description, conf.THREADS).run(pixels)
@@ -171,7 +172,14 @@ def _images(folder: Path | None) -> list[Image.Image]:
     files = sorted(path for path in folder.iterdir() if path.is_file())[:CHECKED_IMAGES]
     if not files:
         raise EncoderError(f"The folder {folder} has no files.")
-    return generated + [open_image(path.read_bytes()) for path in files]
+    return generated + [_opened(path) for path in files]
+
+
+def _opened(path: Path) -> Image.Image:
+    try:
+        return open_image(path.read_bytes())
+    except ImageRefused as error:
+        raise CommandError(f"{path}: {error}") from error
 
 
 def _generated() -> Iterator[Image.Image]:

@@ -9,7 +9,7 @@ from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import TextIO
 
-from catalog.importing.entries import Failure, Values
+from catalog.importing.entries import Values
 
 COLUMNS = ("path", "title", "sku", "price", "category", "stock")
 LENGTHS = {"title": 200, "sku": 64, "category": 120}  # as the models have them
@@ -30,7 +30,20 @@ class Line:
     values: Values
 
 
-def read(path: Path) -> tuple[list[Line], list[Failure]]:
+@dataclass(frozen=True)
+class RefusedLine:
+    """A line that cannot be used. ``path`` is empty where it has none."""
+
+    number: int
+    path: str
+    reason: str
+
+    @property
+    def where(self) -> str:
+        return f"line {self.number} ({self.path})" if self.path else f"line {self.number}"
+
+
+def read(path: Path) -> tuple[list[Line], list[RefusedLine]]:
     """The good lines and the refused ones. Raises ManifestError where the file or its header cannot be used."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
@@ -43,7 +56,7 @@ def read(path: Path) -> tuple[list[Line], list[Failure]]:
         raise ManifestError(f"{path} cannot be read: {exc.strerror or exc}.") from exc
 
 
-def _read(file: TextIO, path: Path) -> tuple[list[Line], list[Failure]]:
+def _read(file: TextIO, path: Path) -> tuple[list[Line], list[RefusedLine]]:
     first = file.readline()
     file.seek(0)
     delimiter = max(",;\t", key=first.count)
@@ -51,15 +64,18 @@ def _read(file: TextIO, path: Path) -> tuple[list[Line], list[Failure]]:
     header = [cell.strip().lower() for cell in next(rows, [])]
     _check_header(header, path)
     lines: list[Line] = []
-    failures: list[Failure] = []
+    refused: list[RefusedLine] = []
     for cells in rows:
         if not any(cell.strip() for cell in cells):
             continue
+        row = {name: cell.strip() for name, cell in zip(header, cells, strict=False)}
         try:
-            lines.append(_line(rows.line_num, header, cells))
+            if len(cells) > len(header):
+                raise ValueError(f"it has {len(cells)} cells, the header {len(header)}.")
+            lines.append(_line(rows.line_num, row))
         except ValueError as exc:
-            failures.append(Failure(f"line {rows.line_num}", str(exc)))
-    return lines, failures
+            refused.append(RefusedLine(rows.line_num, row.get("path", ""), str(exc)))
+    return lines, refused
 
 
 def _check_header(header: list[str], path: Path) -> None:
@@ -75,11 +91,8 @@ def _check_header(header: list[str], path: Path) -> None:
         raise ManifestError(f"{path} has no column 'path'. Valid columns: {valid}.")
 
 
-def _line(number: int, header: list[str], cells: list[str]) -> Line:
-    if len(cells) > len(header):
-        raise ValueError(f"it has {len(cells)} cells, the header {len(header)}.")
-    row = {name: cell.strip() for name, cell in zip(header, cells, strict=False)}
-    if any("\0" in cell for cell in cells):
+def _line(number: int, row: dict[str, str]) -> Line:
+    if any("\0" in cell for cell in row.values()):
         raise ValueError("it holds a NUL character.")
     if not row.get("path"):
         raise ValueError("the path is missing.")

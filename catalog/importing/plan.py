@@ -103,8 +103,11 @@ def _printable(name: str) -> str:
 def _apply_manifest(csv: Path, root: Path, entries: dict[str, Entry], failures: list[Failure]) -> None:
     """Gives the entries the values of their lines. A file whose line is refused is not imported at all."""
     lines, refused = manifest.read(csv)
-    failures.extend(refused)
     contradicting = {line.number: reason for line, reason in manifest.contradictions(lines)}
+    for bad in refused:
+        failures.append(Failure(_printable(bad.where), bad.reason))
+        if found := _scanned(bad.path, entries):
+            del entries[_key(found.name)]
     named: dict[str, int] = {}
     for line in lines:
         try:
@@ -117,11 +120,19 @@ def _apply_manifest(csv: Path, root: Path, entries: dict[str, Entry], failures: 
             failures.append(Failure(entry.where, f"line {named[key]} names this file already."))
             continue
         named[key] = line.number
+        entries.pop(key, None)  # a product's images are in the order of the lines
         if reason := contradicting.get(line.number):
             failures.append(Failure(entry.where, reason))
-            entries.pop(key, None)
         else:
             entries[key] = entry
+
+
+def _scanned(path: str, entries: dict[str, Entry]) -> Entry | None:
+    """The file that was found in the folder under this path, with slashes of either kind."""
+    if not path:
+        return None
+    keys = (_key(os.path.normpath(name)) for name in (path, path.replace("\\", "/")))
+    return next((entries[key] for key in keys if key in entries), None)
 
 
 def _entry_of(line: manifest.Line, root: Path, entries: dict[str, Entry]) -> Entry:
@@ -129,9 +140,8 @@ def _entry_of(line: manifest.Line, root: Path, entries: dict[str, Entry]) -> Ent
     path = Path(line.path)
     if path.is_absolute() or line.path.startswith("\\"):
         raise ValueError("the path must be relative to the folder.")
-    for name in (path.as_posix(), line.path.replace("\\", "/")):
-        if found := entries.get(_key(os.path.normpath(name))):
-            return Entry(found.path, found.name, line.values, line.number)
+    if found := _scanned(line.path, entries):
+        return Entry(found.path, found.name, line.values, line.number)
     candidate = root / path
     try:
         inside = candidate.resolve().is_relative_to(root)

@@ -201,7 +201,8 @@ def _store(image: ProductImage, entry: Entry, picture: Picture) -> str:
 
 
 def _is_stored(image: ProductImage) -> bool:
-    return bool(image.image.name) and _storage().exists(image.image.name)
+    name = image.image.name
+    return bool(name) and _storage().exists(str(name))
 
 
 def _storage() -> Storage:

@@ -32,7 +32,7 @@ def _dining(canvas: Canvas, look: Look) -> None:
     """A frame of oak, spindles in the back and a padded seat."""
     for x, foot in ((33, 33.5), (64, 66)):
         _leg(canvas, (x, 54), (foot, 76), (2.2, 1.7), darker(OAK, 0.25))
-    for x0, x1 in ((32, 33), (68, 67)):
+    for x0, x1 in ((32.0, 33.0), (68.0, 67.0)):
         _leg(canvas, (x0, 14), (x1, 55), (2.4, 2.8), OAK)
     for i in range(5):
         x = 38.5 + i * 5.8

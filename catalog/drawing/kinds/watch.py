@@ -126,7 +126,8 @@ def _dial(canvas: Canvas, look: Look, face: Colour) -> None:
     ink = (44, 44, 50) if luminance(face) > 0.5 else (238, 236, 230)
     metal = METALS[look.variant] if look.variant != "chronograph" else STEEL
     reach = 15.2 if look.variant == "square" else 16
-    ticks, marks = [], []
+    ticks: list[Stroke] = []
+    marks: list[Stroke] = []
     for k in range(60):
         outer, inner, small = (
             ellipse(50, CY, r, r, k * 6 - 90, k * 6 - 89.9, 1)[0] for r in (reach, reach - 2.8, reach - 0.9)

@@ -1,7 +1,10 @@
 """The API in OpenAPI, for drf-spectacular. Made anew for each schema, from the sources registered by then."""
+# mypy: allow-untyped-calls
+# (drf-spectacular's extensions register their subclasses in a function without types.)
 
 from __future__ import annotations
 
+from copy import copy
 from typing import Any
 
 from django.db import models
@@ -23,6 +26,7 @@ from drf_spectacular.utils import (
 )
 
 from visualsearch.api.examples import PHOTO, PRODUCT, RESULTS, SEARCH, STATE, WAITING, error_responses
+from visualsearch.api.keys import key_field
 from visualsearch.api.serializers import ResultsSerializer, StateSerializer, product_serializer
 from visualsearch.conf import conf
 from visualsearch.sources import ImageSource, all_sources
@@ -50,16 +54,30 @@ class SourceFiltersExtension(OpenApiFilterExtension):
 
 def _filters(source: ImageSource, auto_schema: AutoSchema) -> list[Schema]:
     """One source's filters, as drf-spectacular describes those of any list. None for what is not a FilterSet."""
-    filterset = source.filterset_class
+    filterset: Any = source.filterset_class
     if not (isinstance(filterset, type) and issubclass(filterset, FilterSet)):
         return []
     describe = DjangoFilterExtension(DjangoFilterBackend).resolve_filter_field
-    fields = filterset.base_filters.items()
+    base_filters: dict[str, Any] = filterset.base_filters  # type: ignore[attr-defined]
     return [
         parameter
-        for name, field in fields
-        for parameter in describe(auto_schema, source.product_model, filterset, name, field)
+        for name, field in base_filters.items()
+        for parameter in describe(auto_schema, source.product_model, filterset, name, _traceable(field))
     ]
+
+
+def _traceable(field: Any) -> Any:
+    """The filter with a field name whose type drf-spectacular finds.
+
+    A choice of several related rows by a field of theirs must name that field twice (``category__slug`` and
+    ``to_field_name="slug"``: django-filter compares the one with the other), and drf-spectacular joins the two.
+    """
+    key = field.extra.get("to_field_name")
+    if not (key and (field.field_name or "").endswith(f"__{key}")):
+        return field
+    field = copy(field)
+    field.field_name = field.field_name.removesuffix(f"__{key}")
+    return field
 
 
 def _of_sources(parameter: Schema, names: list[str]) -> Schema:
@@ -75,11 +93,23 @@ class ProductFieldExtension(OpenApiSerializerFieldExtension):
     target_class = "visualsearch.api.serializers.ProductField"
 
     def map_serializer_field(self, auto_schema: AutoSchema, direction: Any) -> Schema:
-        kinds = dict.fromkeys(product_serializer(source) for source in all_sources())
+        kinds: dict[Any, None] = dict.fromkeys(product_serializer(source) for source in all_sources())
         references = [auto_schema.resolve_serializer(kind, direction).ref for kind in kinds]
         if not references:
             return {"type": "object", "additionalProperties": {}}
         return references[0] if len(references) == 1 else {"oneOf": references}
+
+
+class KeyFieldExtension(OpenApiSerializerFieldExtension):
+    """Keys are numbers or, like UUIDs, strings."""
+
+    target_class = "visualsearch.api.serializers.KeyField"
+
+    def map_serializer_field(self, auto_schema: AutoSchema, direction: Any) -> Schema:
+        fields = [source.pk_field for source in all_sources()]
+        fields += [key_field(source.product_model) for source in all_sources()]
+        types = sorted({"integer" if isinstance(field, models.IntegerField) else "string" for field in fields})
+        return {"type": types[0]} if len(types) == 1 else {"oneOf": [{"type": name} for name in types]}
 
 
 def _source_parameter() -> OpenApiParameter:

@@ -12,10 +12,14 @@ from visualsearch.search import Match, Results, State
 from visualsearch.sources import ImageSource
 
 
+class KeyField(serializers.ReadOnlyField):
+    """A primary key of any type."""
+
+
 class DefaultProductSerializer(serializers.Serializer[Any]):
     """A product whose source was registered without a serializer."""
 
-    id = serializers.ReadOnlyField(source="pk")
+    id = KeyField(source="pk")
     str = serializers.CharField(source="__str__", read_only=True)
 
     class Meta:
@@ -43,7 +47,7 @@ class ProductField(serializers.ReadOnlyField):
 
 
 class ImageSerializer(serializers.Serializer[FoundImage]):
-    id = serializers.ReadOnlyField(help_text="Primary key of the image.")
+    id = KeyField(help_text="Primary key of the image.")
     url = serializers.URLField(
         read_only=True, allow_null=True, help_text="Absolute. Null where the image's storage gives no address."
     )

@@ -6,7 +6,8 @@ it is ``SIMILAR_RATE`` or ``PHOTO_RATE`` of the VISUALSEARCH setting.
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 from rest_framework.settings import api_settings
 from rest_framework.throttling import UserRateThrottle
@@ -17,9 +18,9 @@ from visualsearch.conf import conf
 class _OwnRate(UserRateThrottle):
     setting: ClassVar[str]
 
-    def get_rate(self) -> str | None:  # type: ignore[override]
-        rates = api_settings.DEFAULT_THROTTLE_RATES or {}
-        return rates.get(self.scope, getattr(conf, self.setting))
+    def get_rate(self) -> Any:
+        rates: Mapping[str, Any] = api_settings.DEFAULT_THROTTLE_RATES or {}
+        return rates.get(str(self.scope), getattr(conf, self.setting))
 
 
 class SimilarThrottle(_OwnRate):

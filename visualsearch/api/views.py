@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
-from django.core.exceptions import PermissionDenied, ValidationError
+from django.core.exceptions import PermissionDenied
 from django.db import DataError, models
 from django.http import Http404, QueryDict
 from rest_framework import exceptions
@@ -31,6 +31,7 @@ from visualsearch.api.errors import (
     OneImageOnly,
     exception_handler,
 )
+from visualsearch.api.keys import product_key
 from visualsearch.api.serializers import StateSerializer, page
 from visualsearch.api.throttles import PhotoThrottle, SimilarThrottle
 from visualsearch.conf import conf
@@ -60,7 +61,7 @@ class VisualSearchView(APIView):
 
     def get_object(self) -> models.Model:
         """The product named in the address. One that is not there and one that may not be shown are the same 404."""
-        key = _product_key(self.source, self.kwargs["product"])
+        key = product_key(self.source, self.kwargs["product"])
         # Cleared of ordering and relations, which a single row does not need.
         candidates = self.get_queryset().order_by().select_related(None).prefetch_related(None)
         product = next(iter(candidates.filter(pk=key)[:1]), None)
@@ -150,17 +151,6 @@ class SearchView(VisualSearchView):
         with _refusing_values(filters):
             results = search_by_image(image, limit, filters, source=source.name)
         return Response(page(source, results, self.context()))
-
-
-def _product_key(source: ImageSource, text: str) -> Any:
-    """The primary key that an address names; None, which no product has, where it is not of the key's type."""
-    field: Any = source.product_model._meta.pk
-    while (target := getattr(field, "target_field", None)) is not None:
-        field = target
-    try:
-        return None if "\0" in text else field.to_python(text)
-    except (ValidationError, ValueError, TypeError, OverflowError):
-        return None
 
 
 def _limit(given: QueryDict) -> int:

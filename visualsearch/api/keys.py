@@ -1,0 +1,26 @@
+"""Primary keys as they stand in addresses."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.db import models
+
+from visualsearch.sources import ImageSource
+
+
+def key_field(model: type[models.Model]) -> Any:
+    """The field that holds the model's key: where that is a relation (a child table's link), the one it leads to."""
+    field: Any = model._meta.pk
+    while (target := getattr(field, "target_field", None)) is not None:
+        field = target
+    return field
+
+
+def product_key(source: ImageSource, text: str) -> Any:
+    """The product's key that an address names; None, which no product has, where it is not of the key's type."""
+    try:
+        return None if "\0" in text else key_field(source.product_model).to_python(text)
+    except (ValidationError, ValueError, TypeError, OverflowError):
+        return None

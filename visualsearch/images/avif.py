@@ -14,25 +14,27 @@ from typing import NamedTuple
 from PIL.AvifImagePlugin import AvifImageFile
 
 from visualsearch.images.directory import exif_orientation
-from visualsearch.images.limits import check_size
+from visualsearch.images.limits import check_pixels, check_size
 from visualsearch.images.streams import Undecoded
 
 _MAX_OBUS = 1000  # in one item; a still picture has two or three
+_MAX_EXTENTS = 100_000  # of all items together
 _SEQUENCE_HEADER = 1
 
 
 class _Reader:
     """Big-endian integers of any number of bits, one after the other. Raises ValueError at the end."""
 
-    def __init__(self, data: bytes | memoryview) -> None:
-        self.left = len(data) * 8
-        self.value = int.from_bytes(data, "big")
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+        self.at = 0
 
     def bits(self, count: int) -> int:
-        self.left -= count
-        if self.left < 0:
+        first, self.at = self.at, self.at + count
+        if self.at > 8 * len(self.data):
             raise ValueError("the header is cut off")
-        return self.value >> self.left & ((1 << count) - 1)
+        value = int.from_bytes(self.data[first // 8 : -(-self.at // 8)], "big")
+        return value >> -self.at % 8 & ((1 << count) - 1)
 
     def bytes(self, count: int) -> int:
         return self.bits(8 * count)
@@ -81,16 +83,30 @@ def _places(data: bytes, at: int, end: int) -> Iterator[tuple[int, int, list[tup
     version = read.bits(8)
     read.bits(24)
     offset, length, base, index = (read.bits(4) for _ in range(4))
+    budget = _MAX_EXTENTS
     for _ in range(read.bytes(4 if version == 2 else 2)):
         item = read.bytes(4 if version == 2 else 2)
         method = read.bytes(2) & 15 if version else 0
         read.bytes(2)  # the number of the file: this one
         origin = read.bytes(base)
-        extents = []
-        for _ in range(read.bytes(2)):
+        extents: list[tuple[int, int]] = []
+        budget -= (count := read.bytes(2))
+        if budget < 0:  # fields of no bits at all make extents that cost the file nothing
+            raise ValueError("too many extents")
+        for _ in range(count):
             read.bytes(index if version else 0)
             extents.append((origin + read.bytes(offset), read.bytes(length)))
         yield item, method, extents
+
+
+def _leb128(stream: bytes, at: int) -> tuple[int, int]:
+    """An integer of 7 bits a byte, the low ones first, and the position after it."""
+    value = 0
+    for place in range(8):
+        value |= (stream[at + place] & 127) << 7 * place
+        if stream[at + place] < 128:
+            return value, at + place + 1
+    raise ValueError("a length has too many bytes")
 
 
 def _sequence_sizes(stream: bytes) -> Iterator[tuple[int, int]]:
@@ -102,14 +118,8 @@ def _sequence_sizes(stream: bytes) -> Iterator[tuple[int, int]]:
         header = stream[at]
         at += 2 if header & 4 else 1  # an extension follows
         length = len(stream) - at
-        if header & 2:  # has its length in front, 7 bits a byte, the low ones first
-            length = shift = 0
-            while True:
-                length |= (stream[at] & 127) << shift
-                shift += 7
-                at += 1
-                if stream[at - 1] < 128 or shift > 56:
-                    break
+        if header & 2:
+            length, at = _leb128(stream, at)
         if header >> 3 & 15 == _SEQUENCE_HEADER:
             yield _sequence_size(_Reader(stream[at : at + min(length, 1024)]))
         at += length
@@ -164,7 +174,7 @@ def _check_coded_sizes(data: bytes, at: int, end: int) -> None:
             if budget < 0:
                 raise ValueError("items overlap")
         for size in _sequence_sizes(b"".join(parts)):
-            check_size(size)
+            check_pixels(size)
 
 
 def open_avif(data: bytes) -> Undecoded:

@@ -7,7 +7,7 @@ import numpy.typing as npt
 from PIL import Image
 
 _BAND_PIXELS = 1 << 20  # a band of a large picture that is converted at once
-_WITH_ALPHA = ("RGBA", "RGBa", "LA", "La", "PA")
+_WITH_ALPHA = ("RGBA", "RGBa", "LA", "PA")
 
 # The lowest and highest value of a picture's levels: black and white.
 Levels = tuple[float, float]
@@ -21,11 +21,16 @@ def _eight_bits(image: Image.Image, levels: Levels) -> Image.Image:
     """Grey levels of 16 or 32 bits as 8; a PNG's transparent level becomes white."""
     low, high = levels
     with np.errstate(invalid="ignore"):  # a signalling NaN; errstate holds for this thread alone
-        values = np.nan_to_num(np.asarray(image).astype(np.float64), nan=low, posinf=high, neginf=low)
-    scaled = np.clip((values - low) / ((high - low) or 1.0), 0, 1) * 255
-    if isinstance(key := image.info.get("transparency"), int):
-        scaled[values == key] = 255
-    return Image.fromarray(np.round(scaled).astype(np.uint8)).convert("RGB")
+        values = np.asarray(image).astype(np.float64)
+    np.nan_to_num(values, copy=False, nan=low, posinf=high, neginf=low)
+    key = image.info.get("transparency")
+    paper = values == key if isinstance(key, int) else None
+    values -= low
+    values *= 255 / ((high - low) or 1.0)
+    np.clip(values, 0, 255, out=values)
+    if paper is not None:
+        values[paper] = 255
+    return Image.fromarray(np.rint(values, out=values).astype(np.uint8)).convert("RGB")
 
 
 def _with_alpha(image: Image.Image) -> Image.Image:
@@ -42,6 +47,8 @@ def _unfolded(image: Image.Image, levels: Levels | None = None) -> Image.Image:
         return _eight_bits(image, levels or grey_levels(image))
     if "transparency" in image.info:
         return _with_alpha(image)
+    if image.mode == "La":
+        image = image.convert("LA")  # Pillow has no shorter way from premultiplied grey
     mode = "RGBA" if image.mode in _WITH_ALPHA else "RGB"
     return image if image.mode == mode else image.convert(mode)
 

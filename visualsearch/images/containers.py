@@ -16,6 +16,8 @@ from visualsearch.images.streams import Undecoded
 def _webp_size(data: bytes) -> tuple[int, int]:
     """Width and height, from the first chunk's header (RFC 9649, sections 2.5 to 2.7)."""
     chunk, body = data[12:16], data[20:30]
+    if len(body) < 10:
+        raise TruncatedImage("The WebP file ends within its header.")
     if chunk == b"VP8X":
         return int.from_bytes(body[4:7], "little") + 1, int.from_bytes(body[7:10], "little") + 1
     if chunk == b"VP8L":

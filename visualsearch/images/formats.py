@@ -74,7 +74,7 @@ def _name(data: bytes) -> str | None:
     for signature, name in _DECODED:
         if signature.match(head):
             return name
-    if head[4:8] == b"ftyp":
+    if head[4:8] == b"ftyp" and len(head) >= 16:
         return _iso_media(head)
     for signature, name in _REFUSED:
         if signature.match(head):

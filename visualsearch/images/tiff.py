@@ -14,7 +14,7 @@ from contextlib import suppress
 from functools import cache
 
 from PIL import _imaging
-from PIL.TiffImagePlugin import COMPRESSION_INFO, TiffImageFile
+from PIL.TiffImagePlugin import TiffImageFile
 
 from visualsearch.exceptions import FormatNotAllowed, TooManyPixels, TruncatedImage
 from visualsearch.images.directory import ORIENTATION, Directory, Entry, read_directory
@@ -36,6 +36,9 @@ SEVERAL = {
     *(BITS, STRIP_OFFSETS, STRIP_BYTES, TILE_OFFSETS, TILE_BYTES, COLOR_MAP, EXTRA_SAMPLES, SAMPLE_FORMAT),
     *(JPEG_TABLES, YCBCR_COEFFICIENTS, YCBCR_SUBSAMPLING, REFERENCE_BLACK_WHITE),
 }
+# None, CCITT (2 to 4), LZW, JPEG (not 6, its withdrawn form), Deflate (two numbers), PackBits, ZSTD. Not LZMA, whose
+# streams name the memory to take, nor WebP, which Pillow's builds of libtiff lack.
+COMPRESSIONS = {1, 2, 3, 4, 5, 7, 8, 32946, 32773, 50000}
 MAX_SAMPLES = 6  # CMYK and two extra channels, the most that Pillow reads
 MAX_PIECES = 200_000  # strips or tiles; 50 megapixels in tiles of 16 x 16
 MAX_SMALL_TILE = 4_194_304  # pixels of a tile that a picture of any size may have: 2048 x 2048
@@ -65,8 +68,11 @@ def _checked(tags: Directory) -> dict[int, Entry]:
     size = tags.integer(WIDTH), tags.integer(LENGTH)
     check_size(size)
     compression = tags.integer(COMPRESSION, 1)
-    if compression not in COMPRESSION_INFO or compression == 6:  # 6: the withdrawn form of JPEG in TIFF
-        raise FormatNotAllowed(f"TIFF files with compression {compression} are not accepted.")
+    if compression not in COMPRESSIONS:
+        raise FormatNotAllowed(
+            f"TIFF files of compression {compression} are not accepted. Accepted: none, CCITT, LZW, JPEG, Deflate, "
+            "PackBits, ZSTD."
+        )
     if not 1 <= tags.integer(SAMPLES, 1) <= MAX_SAMPLES:
         raise FormatNotAllowed(f"TIFF files with {tags.integer(SAMPLES)} channels are not accepted.")
     count, names = _pieces(tags, size)

@@ -6,7 +6,13 @@ import logging
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
+from django.core.exceptions import (
+    BadRequest,
+    PermissionDenied,
+    RequestDataTooBig,
+    TooManyFieldsSent,
+    TooManyFilesSent,
+)
 from django.http import Http404, UnreadablePostError
 from django.http.multipartparser import MultiPartParserError
 from rest_framework import exceptions, status
@@ -42,6 +48,9 @@ STATUS: dict[type[VisualSearchError], int] = {
     EncoderError: status.HTTP_503_SERVICE_UNAVAILABLE,
     StoreError: status.HTTP_503_SERVICE_UNAVAILABLE,
 }
+
+# What Django raises while it reads a form that is broken, breaks off or has too many parts.
+UNREADABLE_BODY = (BadRequest, MultiPartParserError, TooManyFieldsSent, TooManyFilesSent, UnreadablePostError)
 
 
 class ImageRequired(exceptions.APIException):
@@ -111,7 +120,7 @@ def _as_api_exception(exc: Exception) -> exceptions.APIException | None:
         return exceptions.PermissionDenied()
     if isinstance(exc, RequestDataTooBig):
         return RequestTooLarge()
-    if isinstance(exc, MultiPartParserError | SuspiciousOperation | UnreadablePostError):
+    if isinstance(exc, UNREADABLE_BODY):
         return exceptions.ParseError()
     return None
 

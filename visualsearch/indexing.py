@@ -67,7 +67,6 @@ class Attempt:
     """One image on its way through the steps."""
 
     object_id: str
-    image: models.Model
     file: str
     claim: int
     attempts: int
@@ -139,41 +138,39 @@ def _claim(index: VisualIndex, source: ImageSource, pks: Sequence[str]) -> tuple
     row is made for an image that is about to go; ordinary saves are not held up.
     """
     with transaction.atomic(using=router.db_for_write(ImageEmbedding)):
-        images = {str(image.pk): image for image in _key_share(_by_text_pk(source, pks))}
-        files = {pk: source.file_of(image).name or "" for pk, image in images.items()}
-        present = sorted(pk for pk in images if files[pk])
-        gone = [pk for pk in pks if not files.get(pk)]
+        files = _locked_files(source, pks)
+        gone = [pk for pk in pks if pk not in files]
         removed = rows(index, object_id__in=gone).count() if gone else 0
         if gone:
             get_store().delete(index, gone)
         ImageEmbedding.objects.bulk_create(
-            [ImageEmbedding(index=index, object_id=pk) for pk in present], ignore_conflicts=True
+            [ImageEmbedding(index=index, object_id=pk) for pk in sorted(files)], ignore_conflicts=True
         )
-        claimed = rows(index, object_id__in=present).order_by("object_id").select_for_update(no_key=True)
+        claimed = rows(index, object_id__in=files).order_by("object_id").select_for_update(no_key=True)
         held = list(claimed.defer("vector").annotate(has_vector=models.Q(vector__isnull=False)))
-        rows(index, object_id__in=present).update(claim=models.F("claim") + 1, attempts=models.F("attempts") + 1)
-    return [_attempt(row, images[row.object_id], files[row.object_id]) for row in held], removed
+        rows(index, object_id__in=files).update(claim=models.F("claim") + 1, attempts=models.F("attempts") + 1)
+    return [_attempt(row, files[row.object_id]) for row in held], removed
 
 
-def _attempt(row: Any, image: models.Model, file: str) -> Attempt:
+def _attempt(row: Any, file: str) -> Attempt:
     settled = row.has_vector or (row.state == State.FAILED and row.code not in (FILE_MISSING, STORAGE_ERROR))
-    same_file = row.file == file
-    attempts = row.attempts + 1 if same_file else 1
-    return Attempt(row.object_id, image, file, row.claim + 1, attempts, row.content_hash, settled)
+    attempts = row.attempts + 1 if row.file == file else 1
+    return Attempt(row.object_id, file, row.claim + 1, attempts, row.content_hash, settled)
 
 
-def _by_text_pk(source: ImageSource, pks: Sequence[str]) -> models.QuerySet[Any]:
+def _locked_files(source: ImageSource, pks: Sequence[str]) -> dict[str, str]:
+    """The names of the images' files by primary key, of those that have one, locked until the transaction ends.
+
+    Names, not instances: an ImageField with dimension fields may open the file whenever an instance is made.
+    """
     to_python = source.pk_field.to_python
-    return source.images().order_by("pk").filter(pk__in=[to_python(pk) for pk in pks])
-
-
-def _key_share(queryset: models.QuerySet[Any]) -> Iterator[Any]:
-    sql, params = queryset.query.sql_with_params()
-    yield from queryset.model._default_manager.raw(f"{sql} FOR KEY SHARE OF {_table(queryset)}", params)
-
-
-def _table(queryset: models.QuerySet[Any]) -> str:
-    return connections[queryset.db].ops.quote_name(queryset.model._meta.db_table)
+    found = source.with_file().order_by("pk").filter(pk__in=[to_python(pk) for pk in pks])
+    sql, params = found.values_list("pk", source.image_field).query.sql_with_params()
+    connection = connections[found.db]
+    table = connection.ops.quote_name(source.model._meta.db_table)
+    with connection.cursor() as cursor:
+        cursor.execute(f"{sql} FOR KEY SHARE OF {table}", params)
+        return {str(pk): name for pk, name in cursor.fetchall()}
 
 
 def _loaded(source: ImageSource, encoder: Encoder, attempts: list[Attempt], force: bool) -> Iterator[list[Attempt]]:
@@ -208,7 +205,7 @@ def _load(source: ImageSource, encoder: Encoder, attempt: Attempt, force: bool) 
 
 def _read(source: ImageSource, attempt: Attempt) -> bytes | None:
     try:
-        with contextlib.closing(source.file_of(attempt.image).storage.open(attempt.file, "rb")) as file:
+        with contextlib.closing(source.storage.open(attempt.file, "rb")) as file:
             return read_limited(file)
     except ImageRefused:
         raise

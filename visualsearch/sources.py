@@ -106,6 +106,11 @@ class ImageSource:
     def serializer_class(self) -> Any:
         return import_string(self.serializer) if isinstance(self.serializer, str) else self.serializer
 
+    @property
+    def storage(self) -> Any:
+        """The storage that the image field's files are in."""
+        return self.model._meta.get_field(self.image_field).storage
+
     def product_of(self, image: models.Model) -> Any:
         return getattr(image, self.product_field) if self.product_field else image
 

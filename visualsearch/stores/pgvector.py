@@ -12,6 +12,7 @@ from typing import Any
 
 import psycopg
 from django.core.checks import CheckMessage, Error, Warning
+from django.core.exceptions import EmptyResultSet
 from django.db import connection, connections, models, router
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models.expressions import RawSQL
@@ -103,7 +104,10 @@ class PgVectorStore(Store):
         related: Sequence[str] = (),
         exact: bool = False,
     ) -> list[Neighbour]:
-        query = nearest_images(index, vector, eligible, limit, distinct=distinct, exact=exact)
+        try:
+            query = nearest_images(index, vector, eligible, limit, distinct=distinct, exact=exact)
+        except EmptyResultSet:  # Django knows that nothing is eligible, as after none()
+            return []
         if related:
             query = query.select_related(*related)
         with SentTogether(connections[query.db], search_settings()):

@@ -52,7 +52,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         if options["force"] and not options["all"]:
             raise CommandError("--force goes with --all.")
-        chunk = options["chunk"] or conf.CHUNK
+        chunk = conf.CHUNK if options["chunk"] is None else options["chunk"]
         if chunk < 1:
             raise CommandError("--chunk must be 1 or more.")
         try:

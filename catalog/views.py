@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from django.core.paginator import Paginator
-from django.db.models import Prefetch, QuerySet
+from django.db.models import Prefetch, QuerySet, Window
+from django.db.models.functions import RowNumber
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import get_object_or_404, render
 
@@ -17,7 +18,8 @@ PAGE = 24  # divisible by 2, 3 and 4: full rows at every width
 def product_list(request: HttpRequest) -> HttpResponse:
     """GET: ProductFilter's names, ``page``. A value that is not understood gives no products, and 400."""
     query = without_blanks(request.GET)
-    filterset = ProductFilter(query, queryset=with_picture(Product.objects.on_sale()))
+    products = with_picture(Product.objects.on_sale())
+    filterset = ProductFilter(query, queryset=products if "category" in query else mixed(products))
     understood = filterset.is_valid()
     page = Paginator(filterset.qs if understood else Product.objects.none(), PAGE).get_page(query.get("page"))
     context = {
@@ -36,6 +38,12 @@ def product_page(request: HttpRequest, pk: int) -> HttpResponse:
     number = int(asked) if asked.isdecimal() and len(asked) < 4 else 1
     shown = images[number - 1] if 1 <= number <= len(images) else next(iter(images), None)
     return render(request, "catalog/product.html", {"product": product, "images": images, "shown": shown})
+
+
+def mixed(products: QuerySet[Product]) -> QuerySet[Product]:
+    """The newest of each category, then the second newest of each: a first page that shows what there is."""
+    place = Window(RowNumber(), partition_by="category", order_by=["-created_at", "-pk"])
+    return products.order_by(place, "category__name")
 
 
 def with_picture(products: QuerySet[Product]) -> QuerySet[Product]:

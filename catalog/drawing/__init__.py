@@ -19,7 +19,7 @@ def picture(kind: str, look: Look, view: int, size: int = SIZE) -> Image.Image:
     """An RGB picture of a product, ``size`` pixels square; ``view`` is an index into the kind's views."""
     goods = KINDS[kind]
     chosen = goods.views[view]
-    canvas = Canvas(size, chosen.place, chosen.tilt)
+    canvas = Canvas(size, lambda point: chosen.place(point, goods.near), chosen.tilt)
     goods.draw(canvas, look)
     horizon = goods.horizon
     image = compose(canvas, ground(chosen.ground, size, horizon), goods.base)

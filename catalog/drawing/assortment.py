@@ -11,7 +11,7 @@ from catalog.drawing.kinds import KINDS
 from catalog.drawing.look import Kind, Look
 from catalog.drawing.texts import PATTERN_SENTENCES, PATTERN_WORDS, SERIES, TEXTS, Texts
 
-PER_KIND = 24
+PER_KIND = len(PALETTE)  # each colour once
 SOLD_OUT = 0.07  # share of products with no stock
 
 
@@ -46,24 +46,16 @@ def _shelf(name: str, kind: Kind, texts: Texts) -> list[Item]:
 
 
 def _looks(kind: Kind, chance: random.Random) -> list[tuple[str, str, str]]:
-    """PER_KIND different (variant, pattern, colour): every one of each comes up about equally often."""
-    patterns = [*kind.patterns, "plain"] if "plain" in kind.patterns else list(kind.patterns)
-    colours = list(kind.colours or PALETTE)
+    """(variant, pattern, colour): each colour once, shapes and patterns about equally often, plain twice as often."""
+    colours = list(PALETTE)
     chance.shuffle(colours)
-    looks: list[tuple[str, str, str]] = []
-    step = 0
-    while len(looks) < PER_KIND:
-        i = len(looks)
-        look = (
-            kind.variants[i % len(kind.variants)],
-            patterns[(i // len(kind.variants) + i + step) % len(patterns)],
-            colours[(i + step) % len(colours)],
-        )
-        if look in looks:
-            step += 1
-        else:
-            looks.append(look)
-    return looks
+    patterns: list[str] = []
+    while len(patterns) < len(colours):
+        round_of_all = [*kind.patterns, "plain"]
+        chance.shuffle(round_of_all)
+        patterns += round_of_all
+    variants = (kind.variants[i % len(kind.variants)] for i in range(len(colours)))
+    return list(zip(variants, patterns, colours, strict=False))
 
 
 def _item(name: str, kind: Kind, texts: Texts, i: int, look: tuple[str, str, str], chance: random.Random) -> Item:

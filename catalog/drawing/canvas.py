@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from PIL import Image, ImageChops, ImageDraw, ImageFilter
 
@@ -78,18 +79,21 @@ Paint = Colour | Ramp
 
 
 class Canvas:
-    """``size`` pixels square. ``place`` maps drawing units to drawing units: the view."""
+    """``size`` pixels square. ``place`` maps drawing units to drawing units and is affine: the view."""
 
     def __init__(self, size: int, place: Callable[[Point], Point] = lambda point: point, tilt: float = 0.2):
         self.size = size
         self.unit = size / 100
-        self.place = place
+        self._origin, self._right, self._down = (place(point) for point in ((0.0, 0.0), (1.0, 0.0), (0.0, 1.0)))
         self.tilt = tilt  # sine of the angle from which we look down: a circle's height over its width
         self.colour = Image.new("RGB", (size, size))
         self.cover = Image.new("L", (size, size))
 
     def pixels(self, path: Sequence[Point]) -> Path:
-        return [(x * self.unit, y * self.unit) for x, y in map(self.place, path)]
+        (ox, oy), (rx, ry), (dx, dy), unit = self._origin, self._right, self._down, self.unit
+        a, b, c, d = (rx - ox) * unit, (dx - ox) * unit, (ry - oy) * unit, (dy - oy) * unit
+        ox, oy = ox * unit, oy * unit
+        return [(a * x + b * y + ox, c * x + d * y + oy) for x, y in path]
 
     def mask(self, *shapes: Shape, cut: Sequence[Shape] = ()) -> Mask:
         """The union of ``shapes`` without those in ``cut``."""
@@ -184,7 +188,7 @@ class Canvas:
 def _stop_colour(stops: Stops, t: float) -> Colour:
     if t <= stops[0][0]:
         return stops[0][1]
-    for (t0, one), (t1, two) in zip(stops, stops[1:], strict=False):
+    for (t0, one), (t1, two) in pairwise(stops):
         if t <= t1:
             share = (t - t0) / (t1 - t0)
             red, green, blue = (round(p + (q - p) * share) for p, q in zip(one, two, strict=True))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import random
 from functools import lru_cache
+from itertools import pairwise
 
 from PIL import Image, ImageChops, ImageDraw, ImageFilter
 
@@ -61,7 +62,7 @@ def _wood(size: int, horizon: float | None) -> Image.Image:
     while edges[-1] < size:
         edges.append(edges[-1] + height)
         height *= 1.0 if horizon is None else 1.45
-    for y0, y1 in zip(edges, edges[1:], strict=False):
+    for y0, y1 in pairwise(edges):
         _board(pen, size, y0, y1, lighter(OAK, chance.uniform(0.12, 0.3)), chance)
     picture = picture.filter(ImageFilter.GaussianBlur(0.7))
     if horizon is not None:
@@ -90,8 +91,8 @@ def compose(canvas: Canvas, picture: Image.Image, base: float | None) -> Image.I
     if base is None:
         shadow = _flat_shadow(small)
     else:
-        _, y = canvas.place((50, base))
-        shadow = _standing_shadow(small, y / 100 * small.height)
+        ((_, y),) = canvas.pixels([(50, base)])
+        shadow = _standing_shadow(small, y / canvas.size * small.height)
     shadow = shadow.resize(picture.size, Image.Resampling.BICUBIC)
     picture.paste(INK, (0, 0), shadow)
     rest = Image.composite(Image.new("RGB", picture.size), picture, canvas.cover)
@@ -101,19 +102,25 @@ def compose(canvas: Canvas, picture: Image.Image, base: float | None) -> Image.I
 def _flat_shadow(cover: Image.Image) -> Image.Image:
     """Of something that lies on the ground, lit from the upper left."""
     unit = cover.width / 100
-    near = ImageChops.offset(cover, round(0.5 * unit), round(0.7 * unit)).filter(ImageFilter.GaussianBlur(0.7 * unit))
-    far = ImageChops.offset(cover, round(1.6 * unit), round(2.6 * unit)).filter(ImageFilter.GaussianBlur(2.6 * unit))
+    near = _moved(cover, 0.5 * unit, 0.7 * unit).filter(ImageFilter.GaussianBlur(0.7 * unit))
+    far = _moved(cover, 1.6 * unit, 2.6 * unit).filter(ImageFilter.GaussianBlur(2.6 * unit))
     return ImageChops.screen(near.point(_share(0.3)), far.point(_share(0.26)))
+
+
+def _moved(cover: Image.Image, dx: float, dy: float) -> Image.Image:
+    return cover.transform(cover.size, Image.Transform.AFFINE, (1, 0, -dx, 0, 1, -dy), Image.Resampling.BILINEAR)
 
 
 def _standing_shadow(cover: Image.Image, base: float) -> Image.Image:
     """A dark line where the object touches the ground, and a soft shadow to the right and back."""
     unit = cover.width / 100
-    contact = _fallen(cover, base + 0.9 * unit, 0.035, 0.0).filter(ImageFilter.GaussianBlur(0.8 * unit))
+    low = Image.new("L", cover.size)
+    low.paste(cover.crop((0, round(base - 9 * unit), cover.width, cover.height)), (0, round(base - 9 * unit)))
+    contact = _fallen(low, base + 0.8 * unit, 0.13, 0.05).filter(ImageFilter.GaussianBlur(0.7 * unit))
     pool = _fallen(cover, base + 1.5 * unit, 0.09, 0.1).filter(ImageFilter.GaussianBlur(2.2 * unit))
     cast = _fallen(cover, base, 0.2, 0.42).filter(ImageFilter.GaussianBlur(2.8 * unit))
     soft = ImageChops.screen(pool.point(_share(0.26)), cast.point(_share(0.17)))
-    return ImageChops.screen(contact.point(_share(0.42)), soft)
+    return ImageChops.screen(contact.point(_share(0.5)), soft)
 
 
 def _fallen(cover: Image.Image, base: float, rise: float, lean: float) -> Image.Image:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 
 from catalog.drawing.canvas import Canvas, Mask
 from catalog.drawing.geometry import Path, Point, Surface, ellipse, spline
@@ -17,7 +18,7 @@ def profile(points: Sequence[Point], *, smooth: bool = True) -> Profile:
 
 def radius(turned: Profile, y: float) -> float:
     """The profile's radius at height ``y``; its first or last beyond its ends."""
-    for (r0, y0), (r1, y1) in zip(turned, turned[1:], strict=False):
+    for (r0, y0), (r1, y1) in pairwise(turned):
         if y0 <= y <= y1:
             return r0 + (r1 - r0) * ((y - y0) / (y1 - y0) if y1 > y0 else 0)
     return turned[0][0] if y < turned[0][1] else turned[-1][0]
@@ -35,10 +36,12 @@ def surface(canvas: Canvas, turned: Profile, top: float, bottom: float, cx: floa
     """The front half between two heights: u runs from the left edge over the front to the right edge."""
 
     def at(u: float, v: float) -> Point:
-        angle = (min(max(u, 0.0), 1.0) - 0.5) * math.pi
+        seen = min(max(u, 0.0), 1.0)
+        angle = (seen - 0.5) * math.pi
         y = top + (bottom - top) * v
         r = radius(turned, y)
-        return cx + r * math.sin(angle), y + r * canvas.tilt * math.cos(angle)
+        beyond = (u - seen) * math.pi  # past the edge patterns go straight on, to cover the outline's last pixel
+        return cx + r * (math.sin(angle) + beyond), y + r * canvas.tilt * math.cos(angle)
 
     widest = max(r for r, y in turned if top <= y <= bottom) if turned else 1
     return Surface(at, math.pi * widest / (bottom - top))

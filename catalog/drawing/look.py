@@ -32,9 +32,11 @@ class View:
     shift: Point = (0.0, 0.0)
     mirror: bool = False
 
-    def place(self, point: Point) -> Point:
-        ((x, y),) = turned([point], self.turn, 50, 52) if self.turn else [point]
-        ((x, y),) = scaled([(x, y)], self.zoom * self.wide, self.zoom, 50, 52)
+    def place(self, point: Point, near: float = 1.0) -> Point:
+        """Where a point of the drawing lies in the picture. ``near`` is the kind's; a close-up is near already."""
+        zoom = self.zoom * near if self.zoom <= 1 else self.zoom
+        ((x, y),) = turned([point], self.turn, 50, 52)
+        ((x, y),) = scaled([(x, y)], zoom * self.wide, zoom, 50, 52)
         return x + self.shift[0], y + self.shift[1]
 
 
@@ -43,7 +45,7 @@ STANDING = (
     FRONT,
     View("sand", tilt=0.32, mirror=True, wide=0.96),
     View("wood", tilt=0.26, zoom=0.9, shift=(2, 3)),
-    View("mist", tilt=0.14, zoom=1.35, shift=(-4, 4), mirror=True),
+    View("mist", tilt=0.14, zoom=1.32, shift=(-3, 0.5), mirror=True),
     View("blush", tilt=0.24, zoom=0.86, shift=(-3, 4)),
 )
 LYING = (
@@ -66,4 +68,4 @@ class Kind:
     base: float | None = 82.0  # y of the floor under it; None: it lies flat on the ground
     horizon: float | None = 62.0  # y where the floor ends; None: seen from straight above
     views: tuple[View, ...] = STANDING
-    colours: tuple[str, ...] = ()  # names in the palette that suit it; none named: all
+    near: float = 1.0  # how far a small thing is enlarged to fill the picture

@@ -62,7 +62,7 @@ class Shelf:
         Product.objects.bulk_update(self.changed.values(), ["sku", "title", "price", "stock", "category"])
 
     def _found(self, sku: str, entries: list[Entry]) -> Product | None:
-        """By SKU; or the product that shows these files, whose SKU somebody changed since, in the shop or in the CSV."""
+        """By SKU; or the product that shows these files, whose SKU was changed since, in the shop or in the CSV."""
         named = any(entry.values.sku for entry in entries)
         owners = {self._known[e.origin].product for e in entries if e.origin in self._known}
         if not named and owners:

@@ -34,39 +34,36 @@ def difference(one: Image.Image, other: Image.Image) -> float:
 
 
 @pytest.mark.parametrize("name", KINDS)
-def test_every_variant_is_drawn_and_looks_its_own(name: str) -> None:
+def test_every_variant_looks_its_own_and_is_all_in_the_first_picture(name: str) -> None:
     kind = KINDS[name]
     empty = ground(kind.views[0].ground, SIZE, kind.horizon)
     drawn = [picture(name, look(variant, "plain"), 0, SIZE) for variant in kind.variants]
-    for one in drawn:
-        assert (one.size, one.mode) == ((SIZE, SIZE), "RGB")
-        assert difference(one, empty) > 5, "something stands there"
     for i, one in enumerate(drawn):
+        assert (one.size, one.mode) == ((SIZE, SIZE), "RGB")
+        changed = ImageChops.difference(one, empty).convert("L").point([255 * (i > 24) for i in range(256)])
+        left, top, right, bottom = changed.getbbox() or (0, 0, 0, 0)
+        assert min(left, top, SIZE - right, SIZE - bottom) >= SIZE * 0.015, "nothing is cut off"
+        assert max(right - left, bottom - top) >= SIZE * 0.5, "it fills the picture"
         for other in drawn[i + 1 :]:
-            assert difference(one, other) > 1.5, "shapes differ"
+            assert difference(one, other) > 0.7, "shapes differ"
 
 
 @pytest.mark.parametrize("name", KINDS)
 def test_every_pattern_can_be_told_from_plain(name: str) -> None:
     kind = KINDS[name]
-    for variant in kind.variants:
-        plain = picture(name, look(variant, "plain"), 0, SIZE)
-        for pattern in set(kind.patterns) - {"plain"}:
-            assert difference(picture(name, look(variant, pattern), 0, SIZE), plain) > 0.5, (variant, pattern)
+    for i, pattern in enumerate(sorted(set(kind.patterns) - {"plain"})):
+        variant = kind.variants[i % len(kind.variants)]
+        plain, patterned = (picture(name, look(variant, p), 0, SIZE) for p in ("plain", pattern))
+        assert difference(patterned, plain) > 0.5, (variant, pattern)
 
 
 @pytest.mark.parametrize("name", KINDS)
-def test_every_view_differs_and_keeps_the_goods_in_the_picture(name: str) -> None:
+def test_every_view_differs(name: str) -> None:
     kind = KINDS[name]
     views = [picture(name, look(kind.variants[0], "plain"), i, SIZE) for i in range(len(kind.views))]
     for i, one in enumerate(views):
         for other in views[i + 1 :]:
             assert difference(one, other) > 2
-    empty = ground(kind.views[0].ground, SIZE, kind.horizon)
-    changed = ImageChops.difference(views[0], empty).convert("L").point([255 * (i > 24) for i in range(256)])
-    left, top, right, bottom = changed.getbbox() or (0, 0, 0, 0)
-    assert min(left, top, SIZE - right, SIZE - bottom) >= SIZE * 0.015, "the first picture cuts nothing off"
-    assert max(right - left, bottom - top) >= SIZE * 0.5, "and shows it large enough"
 
 
 def test_the_colour_is_the_colour_of_the_picture() -> None:
@@ -121,7 +118,7 @@ def test_the_assortment_uses_every_shape_and_pattern() -> None:
         mine = [item for item in assortment() if item.kind == name]
         assert {item.look.variant for item in mine} == set(kind.variants)
         assert {item.look.pattern for item in mine} == set(kind.patterns)
-        assert len({item.colour for item in mine}) >= 8
+        assert {item.colour for item in mine} == set(PALETTE)
 
 
 def test_the_texts_fit_the_goods() -> None:
@@ -142,7 +139,6 @@ def test_every_kind_pattern_and_colour_is_described() -> None:
     for name, kind in KINDS.items():
         assert set(TEXTS[name].nouns) == set(kind.variants)
         assert set(kind.patterns) <= set(PATTERN_WORDS)
-        assert set(kind.colours) <= set(PALETTE)
     assert set(PATTERN_WORDS) == set(PATTERN_SENTENCES)
     assert set(COMPANIONS) == set(PALETTE)
     assert all(set(pair) <= set(PALETTE) and name not in pair for name, pair in COMPANIONS.items())

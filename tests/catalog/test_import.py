@@ -215,7 +215,8 @@ def test_a_name_that_is_not_utf8_is_a_failure(run: Run, folder: Path, name: byte
         (lambda f: None, {}, "The folder {0} is empty."),
         (lambda f: (f / "a.txt").touch(), {"ext": "jpg"},
          "There is no image (jpg) in {0}; --recursive looks further down than its sub-folders."),
-        (lambda f: (f / "a.txt").touch(), {"ext": "jpg,png", "recursive": True}, "There is no image (jpg, png) in {0}."),
+        (lambda f: (f / "a.txt").touch(), {"ext": "jpg,png", "recursive": True},
+         "There is no image (jpg, png) in {0}."),
         (lambda f: None, {"ext": " ,."}, "--ext ' ,.' names no extension; for example: --ext jpg,png"),
     ],
 )  # fmt: skip

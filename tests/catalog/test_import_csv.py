@@ -138,7 +138,7 @@ def test_a_wrong_line_is_refused_with_its_number(run: Run, folder: Path, line: s
         draw(folder / "b.jpg", GREEN)
     ran = run("catalog_import", folder, csv=write_csv(folder, "a.jpg,A,A-1,1,,", line))
     assert ran.status == 1
-    assert [e for e in ran.err.splitlines() if e.startswith("line 3")][0].endswith(f": {reason}")
+    assert next(e for e in ran.err.splitlines() if e.startswith("line 3")).endswith(f": {reason}")
     assert Product.objects.get(sku="A-1").images.count() == 1, "the good line is imported"
     assert not Product.objects.filter(sku="B-1").exists()
 

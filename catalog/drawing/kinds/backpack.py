@@ -54,8 +54,12 @@ def _zip(canvas: Canvas, path: Path, look: Look, clip: Mask | None = None) -> No
 
 
 def _daypack(canvas: Canvas, look: Look) -> None:
-    half = [(50, 19), *bezier((54, 19), (66, 19), (72, 26), (73, 40), 12), *bezier((74.5, 52), (75.5, 64), (75.5, 74), (74, 79), 10),
-            *bezier((72.5, 82.6), (66, 82.8), (58, 82.8), (50, 82.8), 8)]  # fmt: skip
+    half = [
+        (50, 19),
+        *bezier((54, 19), (66, 19), (72, 26), (73, 40), 12),
+        *bezier((74.5, 52), (75.5, 64), (75.5, 74), (74, 79), 10),
+        *bezier((72.5, 82.6), (66, 82.8), (58, 82.8), (50, 82.8), 8),
+    ]
     mask = _panel(canvas, look, symmetric(half), (25, 19, 75, 83))
     _zip(canvas, bezier((29, 50), (27, 20), (73, 20), (71, 50)), look, mask)
     half = [
@@ -71,7 +75,7 @@ def _daypack(canvas: Canvas, look: Look) -> None:
 
 
 def _flap(canvas: Canvas, look: Look) -> None:
-    _panel(canvas, look, rounded(27, 30, 73, 82.5, 7), (27, 28, 73, 83))
+    _panel(canvas, look, rounded(27, 30, 73, 82.5, 7), (27, 28, 73, 83), plain=look.pattern == "two-tone")
     for x0, x1 in ((22.5, 31), (69, 77.5)):
         _panel(canvas, look, rounded(x0, 58, x1, 81, 3.5), (27, 28, 73, 83), plain=True)
     front = _panel(canvas, look, rounded(33, 58, 67, 80, 4), (27, 28, 73, 83), plain=True)
@@ -93,8 +97,13 @@ def _flap(canvas: Canvas, look: Look) -> None:
 
 
 def _roll_top(canvas: Canvas, look: Look) -> None:
-    body = [(29, 31), (71, 31), *bezier((72.5, 50), (74, 66), (74, 78), (72, 82), 10), *bezier((60, 83.2), (40, 83.2), (28, 82), (28, 82), 8),
-            *bezier((26, 78), (26, 66), (27.5, 50), (29, 31), 10)]  # fmt: skip
+    body = [
+        (29, 31),
+        (71, 31),
+        *bezier((72.5, 50), (74, 66), (74, 78), (72, 82), 10),
+        *bezier((60, 83.2), (40, 83.2), (28, 82), (28, 82), 8),
+        *bezier((26, 78), (26, 66), (27.5, 50), (29, 31), 10),
+    ]
     _panel(canvas, look, body, (26, 22, 74, 83))
     roll = _panel(canvas, look, rounded(27.4, 21, 72.6, 32, 5), (26, 22, 74, 83), plain=True)
     for y in (25, 28.6):
@@ -138,4 +147,5 @@ KIND = Kind(
     ("plain", "two-tone", "leaf", "striped", "tartan", "dotted", "triangle"),
     draw,
     base=82.6,
+    near=1.12,
 )

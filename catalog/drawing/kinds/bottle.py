@@ -70,4 +70,5 @@ KIND = Kind(
     tuple(SHAPES),
     ("plain", "two-tone", "striped", "dotted", "leaf", "chevron", "triangle"),
     draw,
+    near=1.2,
 )

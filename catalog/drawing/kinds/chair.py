@@ -30,7 +30,7 @@ def _upholstery(canvas: Canvas, look: Look, path: Path, patch: Surface, scale: f
 
 def _dining(canvas: Canvas, look: Look) -> None:
     """A frame of oak, spindles in the back and a padded seat."""
-    for x, foot in ((33, 33.5), (64, 66)):
+    for x, foot in ((33.0, 33.5), (64.0, 66.0)):
         _leg(canvas, (x, 54), (foot, 76), (2.2, 1.7), darker(OAK, 0.25))
     for x0, x1 in ((32.0, 33.0), (68.0, 67.0)):
         _leg(canvas, (x0, 14), (x1, 55), (2.4, 2.8), OAK)
@@ -60,8 +60,26 @@ def _shell(canvas: Canvas, look: Look) -> None:
         canvas.fill(Stroke([a, b], 0.6), (60, 60, 64))
     for top, foot in (((36, 60), (26, 83)), ((64, 60), (74, 83))):
         _leg(canvas, top, foot, (2.6, 1.6), OAK)
-    back = spline([(50, 14), (62, 15.5), (70, 23), (72, 36), (71, 48), (76, 50), (77, 56), (70, 60), (50, 62), (30, 60), (23, 56),
-                   (24, 50), (29, 48), (28, 36), (30, 23), (38, 15.5)])  # fmt: skip
+    back = spline(
+        [
+            (50, 14),
+            (62, 15.5),
+            (70, 23),
+            (72, 36),
+            (71, 48),
+            (76, 50),
+            (77, 56),
+            (70, 60),
+            (50, 62),
+            (30, 60),
+            (23, 56),
+            (24, 50),
+            (29, 48),
+            (28, 36),
+            (30, 23),
+            (38, 15.5),
+        ]
+    )
     mask = _upholstery(canvas, look, back, flat(23, 13, 77, 63))
     bowl = canvas.mask(spline([(32, 47), (50, 44), (68, 47), (72, 53), (62, 58), (50, 59), (38, 58), (28, 53)]))
     canvas.light(bowl, 0.28, 2.2, mask)
@@ -112,4 +130,5 @@ KIND = Kind(
     draw,
     base=82.0,
     horizon=66.0,
+    near=1.06,
 )

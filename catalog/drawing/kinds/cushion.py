@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from catalog.drawing import patterns
 from catalog.drawing.canvas import Canvas, Mask
-from catalog.drawing.colour import darker, lighter
+from catalog.drawing.colour import darker, lighter, luminance
 from catalog.drawing.geometry import Path, Point, Stroke, Surface, bezier, ellipse, spline
 from catalog.drawing.look import Kind, Look
 
@@ -38,10 +38,13 @@ def _outline(variant: str, w: float, h: float, sink: float) -> Path:
     for (x0, y0), (x1, y1) in zip(corners, [*corners[1:], corners[0]], strict=True):
         nx, ny = (0, 1 if y0 < CY else -1) if y0 == y1 else (1 if x0 < 50 else -1, 0)
         a, b = 0.05, 0.3
-        path += bezier((x0 + (x1 - x0) * a, y0 + (y1 - y0) * a),
-                       (x0 + (x1 - x0) * b + nx * sink * 1.6, y0 + (y1 - y0) * b + ny * sink * 1.6),
-                       (x1 + (x0 - x1) * b + nx * sink * 1.6, y1 + (y0 - y1) * b + ny * sink * 1.6),
-                       (x1 + (x0 - x1) * a, y1 + (y0 - y1) * a), 20)  # fmt: skip
+        path += bezier(
+            (x0 + (x1 - x0) * a, y0 + (y1 - y0) * a),
+            (x0 + (x1 - x0) * b + nx * sink * 1.6, y0 + (y1 - y0) * b + ny * sink * 1.6),
+            (x1 + (x0 - x1) * b + nx * sink * 1.6, y1 + (y0 - y1) * b + ny * sink * 1.6),
+            (x1 + (x0 - x1) * a, y1 + (y0 - y1) * a),
+            20,
+        )
     return spline(path[::3], steps=4)
 
 
@@ -88,19 +91,17 @@ def _piping(canvas: Canvas, look: Look, outline: Path) -> None:
 
 
 def _tassels(canvas: Canvas, look: Look, w: float, h: float) -> None:
+    thread = look.accents[0] if luminance(look.accents[0]) < 0.75 else darker(look.colour, 0.25)
     for sx in (-1, 1):
         for sy in (-1, 1):
-            x, y = 50 + sx * (w - 0.5), CY + sy * (h - 0.5)
-            for k in range(7):
-                bend = (k - 3) * 0.9
-                end = (
-                    x + sx * 4.2 + bend * (0.6 if sy > 0 else 0.3),
-                    y + (5.6 if sy > 0 else 1.5) + abs(bend) * -0.2 + (0 if sy > 0 else bend * 0.5),
-                )
-                canvas.fill(
-                    Stroke([(x, y), (x + sx * 2.5, y + sy * 1.2), end], 0.75),
-                    darker(look.accents[0], 0.1 * (k % 3)),
-                )
+            x, y = 50 + sx * (w - 0.3), CY + sy * (h - 0.3)
+            knot = (x + sx * 2.0, y + sy * 1.4)
+            for k in range(9):
+                spread = (k - 4) * 0.62
+                end = (knot[0] + sx * 3.4 + spread * 0.75, knot[1] + (3.6 if sy > 0 else 2.2) - sx * spread * 0.35)
+                canvas.fill(Stroke([knot, end], 0.7), darker(thread, 0.12 * (k % 3)))
+            canvas.fill(Stroke([(x, y), knot], 1.1), thread)
+            canvas.volume(canvas.fill(ellipse(*knot, 1.35, 1.35), thread), 0.5, 0.45, 0.35)
 
 
 KIND = Kind(
@@ -109,4 +110,5 @@ KIND = Kind(
     ("plain", "striped", "floral", "checked", "dotted", "leaf", "chevron", "argyle", "triangle"),
     draw,
     base=82,
+    near=1.18,
 )

@@ -65,8 +65,12 @@ def _satchel(canvas: Canvas, look: Look) -> None:
     canvas.volume(side, 2, 0.4, 0.15)
     front = canvas.fill(rounded(23, 42, 77, 81.5, 6), look.colour)
     _leather(canvas, front)
-    flap_path = [*bezier((22.4, 45), (22.4, 41), (24, 40.6), (27, 40.6), 6), *bezier((73, 40.6), (76, 40.6), (77.6, 41), (77.6, 45), 6),
-                 *bezier((77.6, 58), (77, 66), (72, 67.5), (64, 67.6), 10), *bezier((36, 67.6), (28, 67.5), (23, 66), (22.4, 58), 10)]  # fmt: skip
+    flap_path = [
+        *bezier((22.4, 45), (22.4, 41), (24, 40.6), (27, 40.6), 6),
+        *bezier((73, 40.6), (76, 40.6), (77.6, 41), (77.6, 45), 6),
+        *bezier((77.6, 58), (77, 66), (72, 67.5), (64, 67.6), 10),
+        *bezier((36, 67.6), (28, 67.5), (23, 66), (22.4, 58), 10),
+    ]
     flap = canvas.mask(flap_path)
     canvas.shade(flap.shifted(0, 6), 0.45, 1.2, front - flap)
     canvas.fill(flap, lighter(look.colour, 0.04))
@@ -84,9 +88,14 @@ def _satchel(canvas: Canvas, look: Look) -> None:
 def _bucket(canvas: Canvas, look: Look) -> None:
     _strap(canvas, bezier((33, 44), (26, 8), (74, 8), (67, 44)), 2.2, darker(_trim(look), 0.1))
     back = canvas.fill(ellipse(50, 41.5, 20, 4.5), darker(look.colour, 0.5))
-    outline = [*bezier((30, 42), (33, 45.5), (42, 46), (50, 46), 10), *bezier((50, 46), (58, 46), (67, 45.5), (70, 42), 10),
-               *bezier((71, 55), (73, 68), (74, 78), (72, 80), 10), *bezier((66, 83.4), (58, 84), (50, 84), (50, 84), 6),
-               *bezier((50, 84), (42, 84), (34, 83.4), (28, 80), 6), *bezier((26, 78), (27, 68), (29, 55), (30, 42), 10)]  # fmt: skip
+    outline = [
+        *bezier((30, 42), (33, 45.5), (42, 46), (50, 46), 10),
+        *bezier((50, 46), (58, 46), (67, 45.5), (70, 42), 10),
+        *bezier((71, 55), (73, 68), (74, 78), (72, 80), 10),
+        *bezier((66, 83.4), (58, 84), (50, 84), (50, 84), 6),
+        *bezier((50, 84), (42, 84), (34, 83.4), (28, 80), 6),
+        *bezier((26, 78), (27, 68), (29, 55), (30, 42), 10),
+    ]
     mask = canvas.fill(outline, look.colour)
     surface = quad((30, 41), (70, 41), (73.5, 84), (26.5, 84), 1.05)
     patterns.paint(canvas, mask, surface, look.pattern, look.accents)
@@ -103,12 +112,23 @@ def _bucket(canvas: Canvas, look: Look) -> None:
         _trim(look),
     )
     canvas.volume(foot, 1.4, 0.4, 0.25)
-    cord = [surface.at(i / 24, 0.2 + 0.035 * (i % 2 * 2 - 1) + 0.09 * (1 - (i / 12 - 1) ** 2)) for i in range(25)]
-    _strap(canvas, spline(cord, closed=False, steps=3), 1.0, _trim(look))
+    for i in range(9):  # the cord goes in and out of the cloth
+        a, b = 0.04 + i * 0.105, 0.1 + i * 0.105
+        _strap(
+            canvas,
+            [surface.at(a, _cord(a)), surface.at((a + b) / 2, _cord((a + b) / 2)), surface.at(b, _cord(b))],
+            1.1,
+            _trim(look),
+        )
     for x in (46, 54):
-        _strap(canvas, bezier((50, 57), (x, 60), (x, 64), (x + (x - 50) * 0.2, 69)), 0.9, _trim(look))
-        _metal(canvas, rounded(x - 1 + (x - 50) * 0.2, 68, x + 1 + (x - 50) * 0.2, 72, 0.8))
+        _strap(canvas, bezier((50, 50.6), (x, 54), (x, 58), (x + (x - 50) * 0.2, 63)), 0.9, _trim(look))
+        _metal(canvas, rounded(x - 1 + (x - 50) * 0.2, 62, x + 1 + (x - 50) * 0.2, 66, 0.8))
     canvas.volume(back, 0.5, 0.2, 0)
+
+
+def _cord(u: float) -> float:
+    """How far down the bucket the drawing cord runs."""
+    return 0.13 + 0.09 * (1 - (2 * u - 1) ** 2)
 
 
 def _half_moon(canvas: Canvas, look: Look) -> None:
@@ -155,4 +175,5 @@ KIND = Kind(
     ("plain", "striped", "two-tone", "checked", "leaf", "argyle", "dotted"),
     draw,
     base=82.5,
+    near=1.1,
 )

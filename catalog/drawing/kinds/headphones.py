@@ -50,7 +50,7 @@ def _along(half: float, rise: float, thick: float) -> Surface:
 
 
 def _yokes(canvas: Canvas, look: Look) -> None:
-    half, _, thick, w, h, y = BUILDS[look.variant]
+    half, _, thick, _, h, y = BUILDS[look.variant]
     for side in (-1, 1):
         x = 50 + side * half
         arm = canvas.fill(Stroke([(x, y - h - 6), (x, y - h * 0.4)], thick * 0.5), METAL[look.variant])
@@ -109,9 +109,10 @@ def _plate(canvas: Canvas, look: Look, x: float, y: float, w: float, h: float, l
 KIND = Kind(
     "headphones",
     tuple(BUILDS),
-    ("plain", "two-tone", "plain", "dotted", "striped", "leaf"),
+    ("plain", "two-tone", "dotted", "striped", "leaf"),
     draw,
     base=None,
     horizon=None,
     views=LYING,
+    near=1.06,
 )

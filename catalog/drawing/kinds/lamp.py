@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from catalog.drawing import patterns
-from catalog.drawing.canvas import Canvas, Ramp
+from catalog.drawing.canvas import Canvas, Mask, Ramp
 from catalog.drawing.colour import BRASS, OAK, Colour, darker, lighter, mix
-from catalog.drawing.geometry import Point, Stroke, ellipse
+from catalog.drawing.geometry import Point, Stroke, Surface, ellipse
 from catalog.drawing.lathe import body, gloss, profile, ring, surface
 from catalog.drawing.look import Kind, Look
 
@@ -24,28 +24,19 @@ def draw(canvas: Canvas, look: Look) -> None:
     (top_r, top), (r, bottom) = wall[0], wall[-1]
     canvas.fill(ring(canvas, bottom, r), mix(GLOW, look.colour, 0.25))
     mask = body(canvas, wall)
-    under = canvas.mask(ring(canvas, bottom, r))
-    outer = mask - (
-        under
-        - canvas.mask(
-            [(50 - r - 1, top - 9), (50 + r + 1, top - 9), (50 + r + 1, bottom), (50 - r - 1, bottom)],
-            ring(canvas, bottom - 1.5, r),
-        )
-    )
-    canvas.fill(outer | mask, look.colour)
+    canvas.fill(mask, look.colour)
     patch = surface(canvas, wall, top, bottom)
     patterns.paint(canvas, mask, patch, look.pattern, look.accents, 1.25)
     _lit(canvas, mask, patch)
     canvas.fill(ring(canvas, top, top_r), mix(lighter(look.colour, 0.5), GLOW, 0.5))
     for y, edge in ((top, top_r), (bottom, r)):
         canvas.shade(Stroke(ellipse(50, y, edge - 0.1, edge * canvas.tilt, 0, 180), 0.7), 0.18, 0.15, mask)
-    _ = outer
 
 
-def _lit(canvas: Canvas, mask: object, patch: object) -> None:
+def _lit(canvas: Canvas, mask: Mask, patch: Surface) -> None:
     """Cloth with a bulb behind it: brightest in the middle, warm, darker towards the edges."""
-    canvas.relief(mask, patch, lambda u, v: 0.34 - 1.5 * (u - 0.47) ** 2 - 0.5 * (v - 0.6) ** 2, 24, 8, 1.6)  # type: ignore[arg-type]
-    canvas.tint(canvas.mask(ellipse(50, 34, 11, 9)), GLOW, 0.4, 4, mask)  # type: ignore[arg-type]
+    canvas.relief(mask, patch, lambda u, v: 0.34 - 1.5 * (u - 0.47) ** 2 - 0.5 * (v - 0.6) ** 2, 24, 8, 1.6)
+    canvas.tint(canvas.mask(ellipse(50, 34, 11, 9)), GLOW, 0.4, 4, mask)
 
 
 def _ceramic_foot(canvas: Canvas, look: Look) -> None:
@@ -101,4 +92,5 @@ KIND = Kind(
     tuple(SHADES),
     ("plain", "pinstriped", "dotted", "floral", "leaf", "chevron"),
     draw,
+    near=1.1,
 )

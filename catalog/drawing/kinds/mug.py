@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from catalog.drawing import patterns
 from catalog.drawing.canvas import Canvas, Ramp
-from catalog.drawing.colour import CREAM, darker, lighter
+from catalog.drawing.colour import darker, lighter
 from catalog.drawing.geometry import Point, Stroke, spline
 from catalog.drawing.lathe import body, gloss, profile, ring, surface
 from catalog.drawing.look import Kind, Look
@@ -81,5 +81,5 @@ KIND = Kind(
     tuple(SHAPES),
     ("plain", "striped", "dotted", "floral", "two-tone", "checked", "leaf", "terrazzo"),
     draw,
+    near=1.2,
 )
-_ = CREAM

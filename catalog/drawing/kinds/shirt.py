@@ -3,9 +3,21 @@
 from __future__ import annotations
 
 from catalog.drawing import patterns
-from catalog.drawing.canvas import Canvas, Mask, Shape
+from catalog.drawing.canvas import Canvas, Mask
 from catalog.drawing.colour import CREAM, darker, lighter, luminance
-from catalog.drawing.geometry import Path, Point, Stroke, bezier, ellipse, flat, mirrored, quad, symmetric
+from catalog.drawing.geometry import (
+    Path,
+    Point,
+    Stroke,
+    Surface,
+    bezier,
+    ellipse,
+    flat,
+    mirrored,
+    quad,
+    rounded,
+    symmetric,
+)
 from catalog.drawing.look import LYING, Kind, Look
 
 NECK: dict[str, tuple[float, float]] = {
@@ -23,9 +35,9 @@ def draw(canvas: Canvas, look: Look) -> None:
     canvas.fill(back, darker(look.colour, 0.3))
     sleeves = _sleeves(look.variant)
     for sleeve in sleeves:
-        _cloth(canvas, look, canvas.mask(sleeve), _sleeve_surface(look.variant, sleeve is sleeves[1]))
+        _cloth(canvas, look, canvas.mask(sleeve), _sleeve_surface(look.variant, sleeve is sleeves[1]), sleeve=True)
     trunk = canvas.mask(_trunk(look.variant, width), cut=[ellipse(50, TOP, width - 0.3, scoop)])
-    canvas.shade(trunk.shifted(0, 0), 0.35, 1.2)
+    canvas.shade(trunk, 0.35, 1.2)
     _cloth(canvas, look, trunk, flat(27, TOP, 73, 84))
     _folds(canvas, trunk)
     _neckline(canvas, look, width, scoop, trunk)
@@ -37,8 +49,11 @@ def _trunk(variant: str, width: float) -> Path:
         arm = bezier((62.5, TOP + 0.6), (62, TOP + 14), (64, TOP + 20), (71, TOP + 23), 16)
         half = [(50 + width, TOP), *arm, *bezier((71, 41), (70, 56), (70.5, 70), (71.5, 84), 10)]
     else:
-        half = [(50 + width, TOP), *bezier((50 + width, TOP), (62, 20), (66, 21), (70, 23), 8),
-                *bezier((71.5, 38), (70.4, 54), (70.6, 70), (71.6, 84), 12)]  # fmt: skip
+        half = [
+            (50 + width, TOP),
+            *bezier((50 + width, TOP), (62, 20), (66, 21), (70, 23), 8),
+            *bezier((71.5, 38), (70.4, 54), (70.6, 70), (71.6, 84), 12),
+        ]
     hem = bezier((71.6, 84), (62, 85.6), (54, 85.6), (50, 85.6), 8)
     return symmetric([*half, *hem])
 
@@ -47,15 +62,23 @@ def _sleeves(variant: str) -> list[Path]:
     if variant == "tank":
         return []
     if variant == "long sleeve":
-        right = [*bezier((69, 22.6), (76, 26), (79, 34), (82, 48), 10), *bezier((84, 58), (86, 68), (87, 74), (87.4, 78), 8),
-                 (80, 79.4), *bezier((79, 70), (77.5, 62), (75, 52), (71.4, 40), 12), (69, 38)]  # fmt: skip
+        right = [
+            *bezier((69, 22.6), (76, 26), (79, 34), (82, 48), 10),
+            *bezier((84, 58), (86, 68), (87, 74), (87.4, 78), 8),
+            (80, 79.4),
+            *bezier((79, 70), (77.5, 62), (75, 52), (71.4, 40), 12),
+            (69, 38),
+        ]
     else:
-        right = [*bezier((69, 22.6), (77, 26), (82, 33), (87.6, 42), 14), *bezier((87.6, 42), (84, 45), (80, 47.5), (76.4, 49), 6),
-                 *bezier((75, 46), (73.5, 43), (72.5, 41), (70.6, 39), 6)]  # fmt: skip
+        right = [
+            *bezier((69, 22.6), (77, 26), (82, 33), (87.6, 42), 14),
+            *bezier((87.6, 42), (84, 45), (80, 47.5), (76.4, 49), 6),
+            *bezier((75, 46), (73.5, 43), (72.5, 41), (70.6, 39), 6),
+        ]
     return [right, mirrored(right)]
 
 
-def _sleeve_surface(variant: str, left: bool) -> object:
+def _sleeve_surface(variant: str, left: bool) -> Surface:
     corners: list[Point] = [(66, 18), (90, 40), (78, 52), (64, 36)]
     if variant == "long sleeve":
         corners = [(66, 18), (82, 18), (92, 82), (74, 84)]
@@ -64,13 +87,12 @@ def _sleeve_surface(variant: str, left: bool) -> object:
     return quad(corners[0], corners[1], corners[2], corners[3], 0.3 if variant == "long sleeve" else 1.4)
 
 
-def _cloth(canvas: Canvas, look: Look, mask: Mask, patch: object) -> None:
-    canvas.fill(mask, look.colour)
-    scale = 1.0
-    if look.pattern == "two-tone" and getattr(patch, "aspect", 1) != flat(27, TOP, 73, 84).aspect:
-        canvas.fill(mask, look.accents[0])  # a raglan: only the sleeves differ
-    elif look.pattern != "two-tone":
-        patterns.paint(canvas, mask, patch, look.pattern, look.accents, scale)  # type: ignore[arg-type]
+def _cloth(canvas: Canvas, look: Look, mask: Mask, patch: Surface, *, sleeve: bool = False) -> None:
+    """One piece, with its pattern; two-tone is a raglan: only the sleeves have the other colour."""
+    raglan = look.pattern == "two-tone"
+    canvas.fill(mask, look.accents[0] if raglan and sleeve else look.colour)
+    if not raglan:
+        patterns.paint(canvas, mask, patch, look.pattern, look.accents)
     canvas.volume(mask, 2.4, 0.34, 0.2)
 
 
@@ -92,9 +114,8 @@ def _neckline(canvas: Canvas, look: Look, width: float, scoop: float, trunk: Mas
     canvas.volume(mask, 0.6, 0.35, 0.3)
     if look.variant == "polo":
         _collar(canvas, look)
-    label: list[Shape] = [[(48.2, TOP + 1.4), (51.8, TOP + 1.4), (51.8, TOP + 3.1), (48.2, TOP + 3.1)]]
-    if look.variant != "polo":
-        canvas.fill(canvas.mask(*label), CREAM)
+    else:
+        canvas.fill(rounded(48.2, TOP + 1.4, 51.8, TOP + 3.1, 0.2), CREAM)
 
 
 def _collar(canvas: Canvas, look: Look) -> None:
@@ -113,7 +134,7 @@ def _seams(canvas: Canvas, look: Look, trunk: Mask) -> None:
     for dy in (2.2, 2.8):
         hem = [(x, y - dy) for x, y in bezier((28.4, 84), (40, 85.9), (60, 85.9), (71.6, 84))]
         ink(Stroke(hem, 0.22), 0.35, 0.1, trunk)
-    if look.variant not in ("tank",):
+    if look.variant != "tank":
         for side in (
             bezier((70, 23), (68.6, 30), (69.4, 35), (71, 39)),
             bezier((30, 23), (31.4, 30), (30.6, 35), (29, 39)),
@@ -129,4 +150,5 @@ KIND = Kind(
     base=None,
     horizon=None,
     views=LYING,
+    near=1.1,
 )

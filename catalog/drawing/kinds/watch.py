@@ -156,7 +156,7 @@ def _dial(canvas: Canvas, look: Look, face: Colour) -> None:
 KIND = Kind(
     "watch",
     tuple(METALS),
-    ("plain", "pinstriped", "two-tone", "striped", "checked", "plain"),
+    ("plain", "pinstriped", "two-tone", "striped", "checked"),
     draw,
     base=None,
     horizon=None,

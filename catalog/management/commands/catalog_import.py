@@ -83,8 +83,9 @@ class Command(BaseCommand):
             for step in outcome.steps:
                 self.stdout.write(step)
         self.stdout.write(
-            f"{'Dry run, nothing was changed: ' if dry_run else ''}{outcome.created} created, {outcome.updated} updated, "
-            f"{outcome.unchanged} unchanged, {len(outcome.failures)} failed; {outcome.products} new products."
+            f"{'Dry run, nothing was changed: ' if dry_run else ''}"
+            f"{outcome.created} created, {outcome.updated} updated, {outcome.unchanged} unchanged, "
+            f"{len(outcome.failures)} failed; {outcome.products} new products."
         )
         if outcome.created and not dry_run:
             self.stdout.write("The new images are searchable after: manage.py visualsearch_reindex --missing")

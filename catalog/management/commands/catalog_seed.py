@@ -15,8 +15,9 @@ from catalog.drawing.assortment import assortment
 
 class Command(BaseCommand):
     help = (
-        "Fills the shop with drawn goods, the same every time. Products that are there (by SKU) are left as they are; "
-        "pictures whose files are gone are drawn again. Nothing is queued: run visualsearch_reindex --missing afterwards."
+        "Fills the shop with drawn goods, the same every time. Products that are there (by SKU) are left as they are, "
+        "pictures whose files are gone are drawn again and queued. New pictures are not queued one by one: "
+        "run visualsearch_reindex --missing afterwards."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:

@@ -68,7 +68,7 @@ def chunk(name: bytes, content: bytes) -> bytes:
 def png(size: tuple[int, int], depth: int, colour: int, rows: bytes, *extra: bytes) -> bytes:
     """A PNG from raw rows (filter bytes included), for what Pillow cannot write."""
     header = struct.pack(">IIBBBBB", *size, depth, colour, 0, 0, 0)
-    parts = [chunk(b"IHDR", header), *extra, chunk(b"IDAT", zlib.compress(rows)), chunk(b"IEND", b"")]
+    parts = [chunk(b"IHDR", header), *extra, chunk(b"IDAT", zlib.compress(rows, 1)), chunk(b"IEND", b"")]
     return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
 
 

@@ -114,7 +114,7 @@ def test_a_fork_while_other_threads_encode(real: Path) -> None:
 
 
 def test_a_child_that_ends_as_an_interpreter_does(real: Path) -> None:
-    """``sys.exit`` runs what ``os._exit`` leaves out: destructors, which would wait for the parent's threads."""
+    """``sys.exit`` runs what ``os._exit`` leaves out: the destructors, also of what the parent had loaded."""
     from tests.encoders.built import run_python
 
     code = """

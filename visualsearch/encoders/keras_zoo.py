@@ -185,10 +185,9 @@ def _open(path: Path) -> Iterator[Any]:
 
 
 def _datasets(file: Any) -> dict[str, Any]:
-    import h5py  # type: ignore[import-untyped]
-
+    """The tensors of an HDF5 file by their place in it; groups have no shape."""
     found: dict[str, Any] = {}
-    file.visititems(lambda name, item: found.update({name: item}) if isinstance(item, h5py.Dataset) else None)
+    file.visititems(lambda name, item: found.update({name: item}) if hasattr(item, "shape") else None)
     return found
 
 

@@ -90,7 +90,7 @@ class LiteRTRuntime:
     def _after_fork(self) -> None:
         """Start anew in a child process: the interpreter's threads, and who held the lock, stayed in the parent."""
         if self._interpreter is not None:
-            # Its destructor would wait for those threads for ever, so it must never run.
+            # Its destructor joins those threads; here, where they do not exist, it must never run.
             ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._interpreter))
             self._interpreter = None
         self._lock = Lock()

@@ -156,9 +156,14 @@ def test_state_changes_leave_the_graph_alone(queue: Any) -> None:
     store = PgVectorStore()
     store.upsert(index, [str(image.pk)], unit(0)[None])
     store.prepare(index)
+    before = heap_only_updates()
+    for state in ("pending", "failed", "indexed"):
+        ImageEmbedding.objects.update(state=state, claim=7, attempts=2)
+    assert heap_only_updates() - before == 3
+
+
+def heap_only_updates() -> int:
     with connection.cursor() as cursor:
-        for state in ("pending", "failed", "indexed"):
-            ImageEmbedding.objects.update(state=state, claim=7, attempts=2)
         cursor.execute("SELECT pg_stat_force_next_flush()")
         cursor.execute("SELECT n_tup_hot_upd FROM pg_stat_user_tables WHERE relname = 'visualsearch_imageembedding'")
-        assert cursor.fetchone() == (3,)
+        return int(cursor.fetchone()[0])

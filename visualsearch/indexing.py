@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 from django.db import connections, models, router, transaction
+from django.db.models.functions import Cast
 from django.utils import timezone
 from PIL import Image
 
@@ -127,8 +128,8 @@ def failed(index: VisualIndex, source: ImageSource) -> models.QuerySet[Any]:
     return source.images().filter(models.Exists(same))
 
 
-def _text(expression: Any) -> models.functions.Cast:
-    return models.functions.Cast(expression, models.CharField())
+def _text(expression: Any) -> Cast:
+    return Cast(expression, models.CharField())
 
 
 def _claim(index: VisualIndex, source: ImageSource, pks: Sequence[str]) -> tuple[list[Attempt], int]:

@@ -13,6 +13,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 from django.db import models
+from django.db.models.functions import Cast
 
 from visualsearch.conf import conf
 from visualsearch.exceptions import InvalidLimit
@@ -142,7 +143,7 @@ def checked_limit(limit: int | None) -> int:
 
 def _own_vectors(source: ImageSource, product_pk: Any) -> list[ImageEmbedding]:
     keys = source.images_of(product_pk).order_by()
-    text = keys.annotate(visualsearch_key=models.functions.Cast("pk", models.CharField()))
+    text = keys.annotate(visualsearch_key=Cast("pk", models.CharField()))
     own = ImageEmbedding.objects.filter(
         index__source=source.name,
         index__state=VisualIndex.State.ACTIVE,

@@ -75,6 +75,8 @@ class ImageSource:
                 f"eligible of source {self.name!r} must return a queryset of {self.product_model.__name__}, "
                 f"not {type(products).__name__}."
             )
+        if products.query.is_sliced:
+            raise InvalidSource(f"eligible of source {self.name!r} must not be cut to a number of products.")
         return products
 
     def eligible_images(self, filters: Filters | None = None) -> models.QuerySet[Any]:
@@ -96,7 +98,8 @@ class ImageSource:
         if not filterset.is_valid():
             faults = [f"{name}: {' '.join(map(str, errors))}" for name, errors in filterset.errors.items()]
             raise InvalidFilter(" ".join(faults))
-        return filterset.qs
+        passed: models.QuerySet[Any] = filterset.qs
+        return passed
 
     @property
     def filterset_class(self) -> Any:
@@ -109,7 +112,11 @@ class ImageSource:
     @property
     def storage(self) -> Any:
         """The storage that the image field's files are in."""
-        return self.model._meta.get_field(self.image_field).storage
+        return self._image_field.storage
+
+    @property
+    def _image_field(self) -> Any:
+        return self.model._meta.get_field(self.image_field)
 
     def product_of(self, image: models.Model) -> Any:
         return getattr(image, self.product_field) if self.product_field else image
@@ -118,13 +125,15 @@ class ImageSource:
         """The product's primary key without loading the product."""
         if self.product_field is None:
             return image.pk
-        return getattr(image, self.model._meta.get_field(self.product_field).attname)
+        relation: Any = self.model._meta.get_field(self.product_field)
+        return getattr(image, relation.attname)
 
     def images_of(self, product_pk: Any) -> models.QuerySet[Any]:
         return self.images().filter(**{self.product_field or "pk": product_pk})
 
     def file_of(self, image: models.Model) -> models.fields.files.FieldFile:
-        return getattr(image, self.image_field)
+        file: models.fields.files.FieldFile = getattr(image, self.image_field)
+        return file
 
 
 _sources: dict[str, ImageSource] = {}
@@ -170,7 +179,8 @@ def _default_name(model: type[models.Model], product: str | None) -> str:
     if product is None:
         return str(model._meta.model_name)
     try:
-        target = model._meta.get_field(product).remote_field.model
+        relation: Any = model._meta.get_field(product).remote_field
+        target = relation.model
     except (FieldDoesNotExist, AttributeError):
         return str(model._meta.model_name)
     return target.rpartition(".")[2].lower() if isinstance(target, str) else str(target._meta.model_name)

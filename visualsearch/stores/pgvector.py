@@ -31,6 +31,11 @@ MAX_DIMENSIONS = 4000  # of an HNSW index over halfvec
 MINIMUM_VERSION = (0, 8)
 MAX_EF_SEARCH = 1000  # pgvector's own limit
 OVERSAMPLING = 4  # rows that the graph is asked for, for each product wanted
+PLAIN: dict[Any, Any] = {
+    models.AutoField: models.IntegerField,
+    models.BigAutoField: models.BigIntegerField,
+    models.SmallAutoField: models.SmallIntegerField,
+}
 LOCK_SPACE = 0x5653  # first half of our advisory locks' keys
 
 
@@ -189,7 +194,7 @@ def nearest_images(
     sql = (
         f"WITH near AS MATERIALIZED ({near}),"
         f" page AS MATERIALIZED (SELECT key FROM ({_best_of_few(model, distinct)}) b ORDER BY distance, key LIMIT %s),"
-        f" filled AS MATERIALIZED (SELECT count(*) >= %s AS is_full FROM page),"
+        " filled AS MATERIALIZED (SELECT count(*) >= %s AS is_full FROM page),"
         f" every AS (SELECT * FROM ({every}) e WHERE NOT (SELECT is_full FROM filled))"
         " SELECT key FROM page WHERE (SELECT is_full FROM filled) UNION ALL"
         f" (SELECT key FROM ({_best_of_many(model, distinct)}) b ORDER BY distance, key LIMIT %s)"
@@ -197,11 +202,8 @@ def nearest_images(
     enough = limit + 1 if exact else limit  # an exact search takes no page from the graph
     params = [*near_params, limit, enough, *every_params, limit]
     own = rows(index, object_id=Cast(models.OuterRef("pk"), models.CharField()))
-    return (
-        model._default_manager.filter(pk__in=RawSQL(sql, params))
-        .order_by()
-        .annotate(visualsearch_distance=models.Subquery(own.values(d=measure)))
-    )
+    images: models.QuerySet[Any] = model._default_manager.filter(pk__in=RawSQL(sql, params)).order_by()
+    return images.annotate(visualsearch_distance=models.Subquery(own.values(d=measure)))
 
 
 def _near(index: VisualIndex, measure: Any, eligible: models.QuerySet[Any], limit: int) -> models.QuerySet[Any]:
@@ -219,7 +221,8 @@ def _every(index: VisualIndex, measure: Any, eligible: models.QuerySet[Any]) -> 
 
 
 def _keyed(found: models.QuerySet[Any], key: models.Field[Any, Any], measure: Any) -> models.QuerySet[Any]:
-    return found.annotate(key=Cast("object_id", output_field=key), distance=measure).values("key", "distance")
+    keyed: models.QuerySet[Any] = found.annotate(key=Cast("object_id", output_field=key), distance=measure)
+    return keyed.values("key", "distance")
 
 
 def _best_of_few(model: type[models.Model], distinct: str | None) -> str:
@@ -247,8 +250,9 @@ def _best_of_many(model: type[models.Model], distinct: str | None) -> str:
 
 def _columns(model: type[models.Model], field: str) -> tuple[str, str, str]:
     quote = connection.ops.quote_name
-    column = model._meta.get_field(field).column
-    return quote(model._meta.db_table), quote(model._meta.pk.column), quote(column)
+    grouped: Any = model._meta.get_field(field)
+    pk: Any = model._meta.pk
+    return quote(model._meta.db_table), quote(pk.column), quote(grouped.column)
 
 
 def _compiled(query: models.QuerySet[Any]) -> tuple[str, tuple[Any, ...]]:
@@ -270,10 +274,11 @@ def _plain(field: Any) -> models.Field[Any, Any]:
     """A field of the primary key's own type, without its automatic or related side, for a cast."""
     while (target := getattr(field, "target_field", None)) is not None:
         field = target
-    kinds = {models.AutoField: models.IntegerField, models.BigAutoField: models.BigIntegerField}
-    kinds[models.SmallAutoField] = models.SmallIntegerField
-    plain = kinds.get(type(field), type(field))
-    return plain(max_length=field.max_length) if isinstance(field, models.CharField) else plain()
+    plain: Any = PLAIN.get(type(field), type(field))
+    made: models.Field[Any, Any] = (
+        plain(max_length=field.max_length) if isinstance(field, models.CharField) else plain()
+    )
+    return made
 
 
 def hnsw_name(index: VisualIndex) -> str:

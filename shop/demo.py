@@ -65,7 +65,6 @@ def prepare(arguments: argparse.Namespace) -> None:
     import django
 
     django.setup()
-    say("model")
     build_encoder()
     say("tables")
     fill_tables(arguments.images)
@@ -100,7 +99,7 @@ def build_encoder() -> None:
     from visualsearch.exceptions import EncoderError, EncoderNotBuilt
 
     try:
-        get_encoder().fingerprint
+        say(f"model: {conf.ENCODER} {get_encoder().fingerprint[:12]}")
     except EncoderNotBuilt:
         build = [sys.executable, "manage.py", "visualsearch_encoder", "build", conf.ENCODER]
         if subprocess.run(build, cwd=BASE_DIR, check=False).returncode:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 from pathlib import Path
+from typing import Any
 
 os.environ.setdefault("SECRET_KEY", "only for tests")
 
@@ -15,7 +15,7 @@ from shop.settings import BASE_DIR, INSTALLED_APPS, Q_CLUSTER, VISUALSEARCH
 DEBUG = False
 SHARED = BASE_DIR.parent / "shared"
 INSTALLED_APPS = [*INSTALLED_APPS, "tests.goods"]
-MEDIA_ROOT = Path(os.environ.get("VISUALSEARCH_TEST_MEDIA") or tempfile.mkdtemp(prefix="visualsearch-media-"))
+MEDIA_ROOT = Path(os.environ.get("VISUALSEARCH_TEST_MEDIA") or BASE_DIR / "var" / "test-media")
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 VISUALSEARCH = {
     **VISUALSEARCH,
@@ -24,6 +24,6 @@ VISUALSEARCH = {
 }
 
 # Processes that tests start (queue clusters, servers) are given their differences this way.
-DIFFERENCES: dict[str, dict[str, object]] = {"VISUALSEARCH": VISUALSEARCH, "Q_CLUSTER": Q_CLUSTER}
+DIFFERENCES: dict[str, dict[str, Any]] = {"VISUALSEARCH": VISUALSEARCH, "Q_CLUSTER": Q_CLUSTER}
 for name, values in json.loads(os.environ.get("VISUALSEARCH_TEST_SETTINGS", "{}")).items():
     DIFFERENCES[name].update(values)

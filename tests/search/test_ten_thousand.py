@@ -29,7 +29,7 @@ QUERIES = 40
 
 @pytest.fixture(scope="module")
 def _filled(django_db_setup: None, django_db_blocker: Any, shared_data: Any) -> Iterator[VisualIndex]:
-    """Filled once for this module and committed: PostgreSQL does not use an index inside the transaction that made it."""
+    """Filled once for this module and committed: PostgreSQL does not use an index in the transaction that made it."""
     from django.core.management import call_command
     from django.test import override_settings
 

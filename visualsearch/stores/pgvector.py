@@ -203,7 +203,8 @@ def nearest_images(
     params = [*near_params, limit, enough, *every_params, limit]
     own = rows(index, object_id=Cast(models.OuterRef("pk"), models.CharField()))
     images: models.QuerySet[Any] = model._default_manager.filter(pk__in=RawSQL(sql, params)).order_by()
-    return images.annotate(visualsearch_distance=models.Subquery(own.values(d=measure)))
+    nearest: models.QuerySet[Any] = images.annotate(visualsearch_distance=models.Subquery(own.values(d=measure)))
+    return nearest
 
 
 def _near(index: VisualIndex, measure: Any, eligible: models.QuerySet[Any], limit: int) -> models.QuerySet[Any]:

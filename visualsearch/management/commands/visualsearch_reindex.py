@@ -21,8 +21,9 @@ POLL_SECONDS = 0.5
 
 class Command(BaseCommand):
     help = (
-        "Indexes images. By default those that are missing: without a row, waiting, or whose file has another name. Images "
-        "that are up to date cost one read of their file at most, so an interrupted run is taken up by the same command."
+        "Indexes images. By default those that are missing: without a row, waiting, or whose file has another name. "
+        "Images that are up to date cost one read of their file at most, so the same command takes an interrupted run "
+        "up again."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:

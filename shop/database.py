@@ -78,7 +78,8 @@ def check_database(url: str) -> None:
     try:
         with psycopg.connect(url, connect_timeout=10) as connection:
             row = connection.execute(
-                "SELECT coalesce(installed_version, default_version), current_setting('server_version_num')::int / 10000"
+                "SELECT coalesce(installed_version, default_version),"
+                " current_setting('server_version_num')::int / 10000"
                 " FROM (SELECT 1) AS one LEFT JOIN pg_available_extensions ON name = 'vector'"
             ).fetchone()
     except psycopg.Error as error:

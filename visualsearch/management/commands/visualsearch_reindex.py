@@ -29,24 +29,12 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--source", help="one source; by default every registered one")
         which = parser.add_mutually_exclusive_group()
-        which.add_argument(
-            "--missing", action="store_true", help="images that have no vector of their present file"
-        )
-        which.add_argument(
-            "--failed", action="store_true", help="images that failed, also where the file is the same"
-        )
-        which.add_argument(
-            "--all", action="store_true", help="every image: reads each file, embeds those that changed"
-        )
-        which.add_argument(
-            "--pks", nargs="+", metavar="PK", help="these images, also where the file is the same"
-        )
-        parser.add_argument(
-            "--force", action="store_true", help="with --all: embed files that did not change as well"
-        )
-        parser.add_argument(
-            "--sync", action="store_true", help="work here instead of queueing: no worker is needed"
-        )
+        which.add_argument("--missing", action="store_true", help="images that have no vector of their present file")
+        which.add_argument("--failed", action="store_true", help="images that failed, also where the file is the same")
+        which.add_argument("--all", action="store_true", help="every image: reads each file, embeds those that changed")
+        which.add_argument("--pks", nargs="+", metavar="PK", help="these images, also where the file is the same")
+        parser.add_argument("--force", action="store_true", help="with --all: embed files that did not change as well")
+        parser.add_argument("--sync", action="store_true", help="work here instead of queueing: no worker is needed")
         parser.add_argument("--wait", action="store_true", help="queue, then wait for the worker to finish")
         parser.add_argument("--chunk", type=int, help="images a task, or a step with --sync")
 
@@ -68,9 +56,7 @@ class Command(BaseCommand):
     def _sources(self, name: str | None) -> list[ImageSource]:
         sources = [get_source(name)] if name else all_sources()
         if not sources:
-            raise SourceNotRegistered(
-                "No source is registered: call visualsearch.register() in your app's ready()."
-            )
+            raise SourceNotRegistered("No source is registered: call visualsearch.register() in your app's ready().")
         return sources
 
     def _run(self, source: ImageSource, chunk: int, options: dict[str, Any]) -> Outcome:
@@ -105,9 +91,7 @@ class Command(BaseCommand):
         return tqdm(total=total, desc=label, unit="image", file=self.stderr, disable=None if total else True)
 
     def _bar(self, pks: list[Any], label: str) -> Any:
-        return tqdm(
-            pks, desc=f"{label}: queueing", unit="image", file=self.stderr, disable=None if pks else True
-        )
+        return tqdm(pks, desc=f"{label}: queueing", unit="image", file=self.stderr, disable=None if pks else True)
 
     def _followed(self, source: ImageSource, count: int) -> Outcome:
         """Waits until nothing of the source is left to index, showing what is done."""

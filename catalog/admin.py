@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from django.contrib import admin
-from django.db.models import Count, Prefetch, QuerySet
+from django.db.models import Count, Prefetch, QuerySet, TextField
+from django.forms import Textarea
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
@@ -59,15 +60,15 @@ class StockFilter(admin.SimpleListFilter):
 
 @admin.register(Product)
 class ProductAdmin(ReindexMixin, admin.ModelAdmin):
-    list_display = ["thumbnail", "title", "sku", "category", "colour", "price", "stock", "is_published"]
+    list_display = ["thumbnail", "title", "sku", "category", "price", "stock", "is_published"]
     list_display_links = ["title"]
-    list_editable = ["price", "stock", "is_published"]
+    list_editable = ["stock", "is_published"]
     list_filter = ["is_published", StockFilter, "category", "colour"]
     list_select_related = ["category"]
     list_per_page = 50
     search_fields = ["title", "sku"]
     search_help_text = "Title or SKU"
-    date_hierarchy = "created_at"
+    formfield_overrides = {TextField: {"widget": Textarea(attrs={"rows": 4, "cols": 80})}}
     autocomplete_fields = ["category"]
     inlines = [ProductImageInline]
     save_on_top = True

@@ -57,7 +57,7 @@ def montage(query: Sequence[Tile], results: Sequence[Tile], heading: str = "Quer
 
     Captions are drawn in Pillow's own font, which has Latin letters only.
     """
-    columns = min(MAX_COLUMNS, max(3, math.ceil(math.sqrt(1.5 * len(results)))))
+    columns = _columns(len(results))
     left = MARGIN + QUERY_SIDE + 2 * GAP
     top = MARGIN + HEADING
     rows = math.ceil(len(results) / columns)
@@ -73,6 +73,12 @@ def montage(query: Sequence[Tile], results: Sequence[Tile], heading: str = "Quer
         row, column = divmod(number, columns)
         _draw_tile(sheet, draw, tile, left + column * (SIDE + GAP), top + row * (SIDE + CAPTION + GAP), SIDE)
     return sheet
+
+
+def _columns(count: int) -> int:
+    """A sheet half as wide again as high, or nearly so where that leaves fewer empty places in the last row."""
+    ideal = min(MAX_COLUMNS, max(4, math.ceil(math.sqrt(1.5 * count))))
+    return min((ideal, ideal - 1, ideal + 1), key=lambda columns: (-count % columns, abs(columns - ideal)))
 
 
 def _small_side() -> int:

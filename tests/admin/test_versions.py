@@ -30,7 +30,9 @@ def test_a_version_and_its_counts(boss: Client, shelves: Shelves) -> None:
     assert cells(page, "version") == [str(index.pk)]
     assert cells(page, "state") == ["active"]
     assert cells(page, "dimensions") == ["64"]
-    assert cells(page, "short_fingerprint") == [f"fa4efa4efa4e [{index.fingerprint}]"]
+    assert cells(page, "encoder_and_fingerprint") == [
+        f"visualsearch.testing.FakeEncoder fa4efa4efa4e [{index.fingerprint}]"
+    ]
     assert counts(page) == [("4", "2", "2")]
 
 

@@ -21,7 +21,7 @@ from django.utils.translation import gettext_lazy as _
 
 from visualsearch.admin.pictures import LIST_SIDE, PAGE_SIDE, no_picture, picture
 from visualsearch.admin.queueing import queue
-from visualsearch.admin.states import badge, is_stale
+from visualsearch.admin.states import badge, is_stale, moment
 from visualsearch.models import ImageEmbedding, VisualIndex
 from visualsearch.sources import ImageSource, all_sources
 
@@ -89,7 +89,7 @@ class ImageEmbeddingAdmin(ModelAdmin):
         "present_state",
         "short_reason",
         "attempts",
-        "indexed_at",
+        "indexed",
     ]
     list_display_links = ["thumbnail", "present_state"]
     list_filter = [StateFilter, CodeFilter, ("index__source", admin.AllValuesFieldListFilter), "index"]
@@ -198,6 +198,10 @@ class ImageEmbeddingAdmin(ModelAdmin):
     def present_state(self, row: Any) -> SafeString:
         state, why = _present_state(row)
         return badge(state, str(State(state).label), why)
+
+    @admin.display(description=_("indexed"), ordering="indexed_at")
+    def indexed(self, row: ImageEmbedding) -> str:
+        return moment(row.indexed_at)
 
     @admin.display(description=_("reason"), ordering="code")
     def short_reason(self, row: Any) -> SafeString | str:

@@ -13,7 +13,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
-from visualsearch.admin.states import is_stale
+from visualsearch.admin.states import is_stale, moment
 from visualsearch.models import ImageEmbedding, VisualIndex
 from visualsearch.sources import all_sources
 from visualsearch.stores import get_store
@@ -45,18 +45,18 @@ class VisualIndexAdmin(ModelAdmin):
         "version",
         "source",
         "state",
-        "encoder",
-        "short_fingerprint",
+        "encoder_and_fingerprint",
         "dimensions",
         "indexed",
         "pending",
         "failed",
         "has_hnsw_index",
-        "activated_at",
+        "activated",
     ]
     list_filter = ["source", "state"]
     list_per_page = 20  # each version asks the store whether it is prepared
     ordering = ["source", "-pk"]
+    sortable_by = ()
     fields = (
         "source",
         "state",
@@ -95,9 +95,14 @@ class VisualIndexAdmin(ModelAdmin):
     def version(self, index: VisualIndex) -> int:
         return index.pk
 
-    @admin.display(description=_("fingerprint"), ordering="fingerprint")
-    def short_fingerprint(self, index: VisualIndex) -> SafeString:
-        return format_html('<code title="{}">{}</code>', index.fingerprint, index.fingerprint[:FINGERPRINT_LENGTH])
+    @admin.display(description=_("encoder"), ordering="encoder")
+    def encoder_and_fingerprint(self, index: VisualIndex) -> SafeString:
+        short = index.fingerprint[:FINGERPRINT_LENGTH]
+        return format_html('{}<br><code title="{}">{}</code>', index.encoder, index.fingerprint, short)
+
+    @admin.display(description=_("activated"), ordering="activated_at")
+    def activated(self, index: VisualIndex) -> str:
+        return moment(index.activated_at)
 
     @admin.display(description=_("indexed"))
     def indexed(self, index: Any) -> int:

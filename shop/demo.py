@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import os
 import secrets
+import signal
 import socket
 import subprocess
 import sys
@@ -151,24 +152,27 @@ def create_login() -> None:
 def serve(arguments: argparse.Namespace) -> int:
     if arguments.prepare_only:
         return 0
-    from honcho.manager import Manager
+    from honcho import manager as honcho
 
-    manager = Manager()
+    honcho.KILL_WAIT = 20  # seconds: the queue cluster finishes the task at hand before it goes
+    manager = honcho.Manager()
+    # A cluster's parent stops its children in their order; a signal to the whole group would leave it waiting for them.
+    manager._procmgr.terminate = lambda pid: os.kill(pid, signal.SIGTERM)
     environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
     for name, command in processes(arguments.port).items():
         manager.add_process(name, command, cwd=str(BASE_DIR), env=environment)
     threading.Thread(target=announce, args=(arguments.port,), daemon=True).start()
     manager.loop()
-    # Stopped with Ctrl-C, the processes end by a signal (negative) and nothing went wrong.
-    return max(manager.returncode or 0, 0)
+    asked_to_stop = manager.returncode in (128 + signal.SIGINT, 128 + signal.SIGTERM)
+    return 0 if asked_to_stop else abs(manager.returncode or 0)
 
 
 def processes(port: int) -> dict[str, str]:
     """The two processes of a shop, as docker/ and docs/ start them too."""
     python = sys.executable
     return {
-        "web": f"{python} -m gunicorn shop.wsgi --bind 127.0.0.1:{port} --worker-class gthread --threads 4",
-        "worker": f"{python} manage.py qcluster",
+        "web": f"exec {python} -m gunicorn shop.wsgi --bind 127.0.0.1:{port} --worker-class gthread --threads 4",
+        "worker": f"exec {python} manage.py qcluster",
     }
 
 

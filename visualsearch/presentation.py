@@ -11,6 +11,7 @@ from typing import Any
 from django.db import Error, connections, models, router, transaction
 from django.urls import NoReverseMatch, reverse
 
+from visualsearch.conf import conf
 from visualsearch.exceptions import VisualSearchError
 from visualsearch.models import ImageEmbedding
 from visualsearch.search import Match, Results
@@ -89,6 +90,11 @@ def similar_url(source: ImageSource, product: models.Model) -> str:
 def photo_url(source: ImageSource) -> str:
     """The page that searches by photo, or an empty string where the shop has not included our addresses."""
     return _address(lambda: reverse("visualsearch:photo", args=[source.name]))
+
+
+def max_megabytes() -> float:
+    """The largest photo accepted, in megabytes of 1024 x 1024 bytes."""
+    return float(conf.MAX_BYTES) / 1024**2
 
 
 def _address(made: Callable[[], str]) -> str:

@@ -22,7 +22,6 @@ from django.utils.cache import add_never_cache_headers
 from django.views.generic import TemplateView
 
 from visualsearch import presentation
-from visualsearch.conf import conf
 from visualsearch.exceptions import (
     FileTooLarge,
     ImageRefused,
@@ -72,7 +71,7 @@ class SourceView(TemplateView):
             "problem": answer.problem,
             "filter": _filterset(self.source, query),
             "filtered": bool(_filters(self.source, query)),
-            "max_bytes": conf.MAX_BYTES,
+            "max_megabytes": presentation.max_megabytes(),
         }
         return self.render_to_response(self.get_context_data(**variables), status=answer.status)
 

@@ -5,12 +5,18 @@ const pictures = (transfer) => [...(transfer?.files ?? [])].filter((file) => fil
 function enhance(form) {
   const input = form.elements.namedItem("image");
   const loading = form.querySelector("[data-visualsearch-loading]");
+  const hint = form.querySelector("[data-visualsearch-hint]");
+  const invitation = matchMedia("(hover: none)").matches ? "" : hint?.textContent; // fingers drop nothing
+  const name = () => {
+    if (hint) hint.textContent = input.files[0]?.name ?? invitation;
+  };
   const take = (transfer) => {
     const [file] = pictures(transfer).concat([...(transfer?.files ?? [])]);
     if (!file) return;
     const chosen = new DataTransfer();
     chosen.items.add(file);
     input.files = chosen.files;
+    name();
     form.requestSubmit();
   };
   let depth = 0; // dragenter and dragleave come for every element inside, too
@@ -19,7 +25,9 @@ function enhance(form) {
     form.toggleAttribute("data-over", depth > 0);
   };
 
-  form.querySelector("[data-visualsearch-hint]")?.removeAttribute("hidden");
+  hint?.removeAttribute("hidden");
+  form.toggleAttribute("data-enhanced", hint !== null);
+  name();
   form.addEventListener("dragenter", () => over(1));
   form.addEventListener("dragleave", () => over(-1));
   form.addEventListener("dragover", (event) => event.preventDefault());
@@ -31,9 +39,7 @@ function enhance(form) {
   document.addEventListener("paste", (event) => {
     if (pictures(event.clipboardData).length) take(event.clipboardData);
   });
-  input.addEventListener("change", () => {
-    form.toggleAttribute("data-chosen", input.files.length > 0);
-  });
+  input.addEventListener("change", name);
   form.addEventListener("submit", () => {
     form.setAttribute("aria-busy", "true");
     if (loading) loading.textContent = loading.dataset.text;
@@ -42,6 +48,7 @@ function enhance(form) {
   window.addEventListener("pageshow", () => {
     form.removeAttribute("aria-busy");
     if (loading) loading.textContent = "";
+    name();
   });
 }
 

@@ -1,0 +1,181 @@
+"""What a customer does: look around, find similar, search by photo; with mouse, finger and keyboard, without scripts."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from catalog.models import Product
+from tests.browser.conftest import A_KIND, KINDS, Visit
+
+pytestmark = pytest.mark.browser
+
+PHOTO = "/visual-search/product/photo/"
+NARROW = """[...document.querySelectorAll("a, button, summary, select, input:not([type=hidden])")]
+  .filter((e) => e.checkVisibility({visibilityProperty: true}) && !e.closest(".card-title, .visualsearch-drop, p"))
+  .map((e) => [e.outerHTML.slice(0, 80), (e.closest("label") ?? e).getBoundingClientRect()])
+  .filter(([_, box]) => box.height < 44 || box.width < 44)
+  .map(([html, box]) => `${Math.round(box.width)} x ${Math.round(box.height)}: ${html}`)"""
+IS_FOCUS_SEEN = """() => { const at = document.activeElement;
+  return [at, null].some((_, i) => getComputedStyle(at, i ? "::after" : null).outlineStyle !== "none"); }"""
+
+
+def kind_of(title: str) -> str:
+    return str(Product.objects.get(title=title).category)
+
+
+def test_look_find_similar_search_by_photo(visit: Callable[..., Visit], photo: tuple[str, Path]) -> None:
+    shop = visit(1440)
+    page = shop.page
+    shop.go("/")
+    assert len(shop.titles()) == 24
+    assert len({kind_of(title) for title in shop.titles()[: len(KINDS)]}) == len(KINDS)
+    assert shop.shift() == 0
+    shop.picture("list-1440")
+
+    page.get_by_role("link", name=re.compile(" mug, ")).first.click()
+    title = page.locator("h1").inner_text()
+    similar = shop.titles(".visualsearch-block")
+    assert len(similar) == 8
+    assert {kind_of(found) for found in similar[: A_KIND - 1]} == {"Mugs"}  # the other mugs first
+    assert title not in similar
+    assert shop.shift() == 0
+    shop.picture("product-1440")
+
+    page.locator(".gallery-main").get_by_text("Find similar").click()
+    assert page.locator("h1").inner_text() == "Similar products"
+    assert title in page.locator(".visualsearch-query").inner_text()
+    assert shop.titles()[:8] == similar
+    shop.picture("similar-1440")
+
+    page.locator(".chips").get_by_role("link", name="Lamps").click()
+    page.wait_for_load_state("networkidle")
+    assert {kind_of(found) for found in shop.titles()} == {"Lamps"}
+    assert len(shop.titles()) == A_KIND
+
+    page.get_by_role("link", name="Search by photo").click()
+    shop.picture("photo-1440")
+    wanted, path = photo
+    page.set_input_files("input[type=file]", path)
+    assert page.get_by_text(path.name).is_visible()
+    page.get_by_role("button", name="Find products").click()
+    page.get_by_role("heading", name="What looks like your photo").wait_for()
+    assert wanted in shop.titles()[:3]
+    assert page.get_by_alt_text("Your photo").is_visible()
+    shop.picture("photo-found-1440")
+
+
+def test_drop_a_photo(visit: Callable[..., Visit], photo: tuple[str, Path]) -> None:
+    shop = visit(1440)
+    shop.go(PHOTO)
+    dropped = shop.page.evaluate_handle(
+        """(bytes) => { const transfer = new DataTransfer();
+        transfer.items.add(new File([new Uint8Array(bytes)], "dropped.jpg", {type: "image/jpeg"}));
+        return transfer; }""",
+        list(photo[1].read_bytes()),
+    )
+    shop.page.dispatch_event("form[data-visualsearch]", "drop", {"dataTransfer": dropped})
+    shop.page.get_by_role("heading", name="What looks like your photo").wait_for()
+    assert photo[0] in shop.titles()[:3]
+
+
+def test_refused_file_is_explained(visit: Callable[..., Visit], tmp_path: Path) -> None:
+    letter = tmp_path / "letter.txt"
+    letter.write_text("This is no picture.")
+    shop = visit(390)
+    shop.go(PHOTO)
+    shop.page.set_input_files("input[type=file]", letter)
+    shop.page.get_by_role("button", name="Find products").click()
+    assert "This file is not a picture" in shop.page.get_by_role("alert").inner_text()
+    shop.picture("photo-refused-390")
+    assert shop.troubles == [f"400: {shop.address}{PHOTO}"]
+    shop.troubles.clear()
+
+
+def test_without_scripts(visit: Callable[..., Visit], photo: tuple[str, Path]) -> None:
+    shop = visit(1440, script=False)
+    shop.go("/")
+    shop.page.locator(".card").first.hover()
+    shop.page.locator(".card .visualsearch-button").first.click()
+    assert shop.page.locator("h1").inner_text() == "Similar products"
+    shop.go(PHOTO)
+    shop.page.set_input_files("input[type=file]", photo[1])
+    shop.page.get_by_role("button", name="Find products").click()
+    assert photo[0] in shop.titles()[:3]
+
+
+def test_keyboard(visit: Callable[..., Visit]) -> None:
+    shop = visit(1440)
+    page = shop.page
+    shop.go("/")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.textContent") == "Skip to content"
+    assert page.evaluate(IS_FOCUS_SEEN)
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.id") == "content"
+
+    reach(page, "document.activeElement.closest('.card-title')")
+    first = page.evaluate("document.activeElement.textContent")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.innerText.trim()").startswith("Find similar")
+    page.wait_for_function("getComputedStyle(document.activeElement).opacity === '1'")
+    shop.picture("list-focus-1440")
+    page.keyboard.press("Shift+Tab")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/product/*/")
+    assert page.locator("h1").inner_text() == first
+
+    reach(page, "document.activeElement.matches('.gallery-main .visualsearch-button')")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/similar/")
+    reach(page, "document.activeElement.matches('summary')")
+    page.keyboard.press("Enter")
+    assert page.get_by_label("In stock only").is_visible()
+
+
+def reach(page: Any, there: str) -> None:
+    """Tabs on until the script says so; every stop on the way shows that it has the focus."""
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        assert page.evaluate(IS_FOCUS_SEEN), page.evaluate("document.activeElement.outerHTML")
+        if page.evaluate(f"Boolean({there})"):
+            return
+    pytest.fail(f"60 stops, and never {there}")
+
+
+@pytest.mark.parametrize(("width", "dark"), [(390, False), (768, False), (1440, True), (390, True)])
+def test_every_width_and_dark(
+    visit: Callable[..., Visit], goods: list[Product], photo: tuple[str, Path], width: int, dark: bool
+) -> None:
+    shop = visit(width, dark=dark)
+    page = shop.page
+    name = f"{width}{'-dark' if dark else ''}"
+    product = goods[3].pk
+
+    def looks_right(what: str) -> None:
+        assert page.evaluate("document.documentElement.scrollWidth") == width
+        assert shop.shift() == 0
+        if width < 500:
+            assert page.evaluate(NARROW) == []
+        shop.picture(f"{what}-{name}")
+
+    shop.go("/")
+    looks_right("list")
+    lightness = page.evaluate("getComputedStyle(document.body).backgroundColor.match(/\\d+/g).map(Number)")
+    assert (sum(lightness) < 150) == dark
+    page.locator("summary").click()
+    looks_right("filter")
+    shop.go(f"/product/{product}/")
+    looks_right("product")
+    shop.go(f"/visual-search/product/{product}/similar/")
+    looks_right("similar")
+    shop.go(PHOTO)
+    looks_right("photo")
+    page.set_input_files("input[type=file]", photo[1])
+    page.get_by_role("button", name="Find products").click()
+    page.get_by_role("heading", name="What looks like your photo").wait_for()
+    looks_right("photo-found")

@@ -15,14 +15,19 @@ SIZE = 640  # pixels, both sides
 QUALITY = 86  # of the JPEG
 
 
+def sheet(kind: str, look: Look, view: View, size: int = SIZE) -> Canvas:
+    """The product alone, without ground and shadow."""
+    goods = KINDS[kind]
+    canvas = Canvas(size, lambda point: view.place(point, goods.near), view.tilt)
+    goods.draw(canvas, look)
+    return canvas
+
+
 def picture(kind: str, look: Look, view: int, size: int = SIZE) -> Image.Image:
     """An RGB picture of a product, ``size`` pixels square; ``view`` is an index into the kind's views."""
     goods = KINDS[kind]
     chosen = goods.views[view]
-    canvas = Canvas(size, lambda point: chosen.place(point, goods.near), chosen.tilt)
-    goods.draw(canvas, look)
-    horizon = goods.horizon
-    image = compose(canvas, ground(chosen.ground, size, horizon), goods.base)
+    image = compose(sheet(kind, look, chosen, size), ground(chosen.ground, size, goods.horizon), goods.base)
     return ImageOps.mirror(image) if chosen.mirror else image
 
 
@@ -33,4 +38,4 @@ def jpeg(kind: str, look: Look, view: int) -> bytes:
     return file.getvalue()
 
 
-__all__ = ["KINDS", "SIZE", "Kind", "Look", "View", "jpeg", "picture"]
+__all__ = ["KINDS", "SIZE", "Kind", "Look", "View", "jpeg", "picture", "sheet"]

@@ -12,7 +12,7 @@ from catalog.drawing.look import Kind, Look
 SHAPES: dict[str, list[Point]] = {
     "bottle": [(5.4, 26), (4.8, 32), (5.2, 40), (11, 49), (16.6, 60), (16.4, 71), (10.5, 81)],
     "amphora": [(10.5, 24), (7.6, 29), (9, 35), (17.5, 44), (18.6, 55), (13.6, 69), (8.6, 81)],
-    "globe": [(7.6, 36), (6.8, 39.5), (10, 43), (19.6, 52), (22.4, 62), (18.5, 74), (10.5, 81)],
+    "globe": [(8.4, 30), (7.4, 34), (11, 38.5), (22, 48.5), (25.4, 60), (21, 73), (12, 81)],
     "cylinder": [(11.4, 28), (11.6, 42), (12.4, 56), (13.2, 70), (12.6, 81)],
     "flared": [(15.8, 28), (11.6, 38), (9, 50), (9.2, 62), (12.6, 73), (12, 81)],
 }
@@ -27,7 +27,7 @@ def draw(canvas: Canvas, look: Look) -> None:
         mouth,
         Ramp((50 - r, top), (50 + r, top), [(0, darker(look.colour, 0.75)), (1, darker(look.colour, 0.45))]),
     )
-    if look.variant in ("bottle", "flared"):
+    if look.variant in ("bottle", "flared", "cylinder"):
         _stems(canvas, look, top)
     mask = body(canvas, wall) - canvas.mask(ring(canvas, top, r - 0.9))
     canvas.fill(mask, look.colour)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.db.models import Count, Prefetch, QuerySet, TextField
 from django.forms import Textarea
 from django.http import HttpRequest
@@ -92,12 +92,19 @@ class ProductAdmin(ReindexMixin, admin.ModelAdmin):
     @admin.action(description="Publish selected products", permissions=["change"])
     def publish(self, request: HttpRequest, queryset: QuerySet[Product]) -> None:
         count = queryset.update(is_published=True)
-        self.message_user(request, f"{count} products are shown in the shop now.")
+        self._say(request, f"{_counted(count)} in the shop again.")
 
     @admin.action(description="Take selected products out of the shop", permissions=["change"])
     def unpublish(self, request: HttpRequest, queryset: QuerySet[Product]) -> None:
         count = queryset.update(is_published=False)
-        self.message_user(request, f"{count} products are no longer shown, in no list and no search.")
+        self._say(request, f"{_counted(count)} no longer shown, in no list and in no search.")
+
+    def _say(self, request: HttpRequest, text: str) -> None:
+        self.message_user(request, text, messages.SUCCESS)
+
+
+def _counted(count: int) -> str:
+    return "1 product is" if count == 1 else f"{count} products are"
 
 
 @admin.register(ProductImage)

@@ -18,6 +18,8 @@ from catalog.drawing.colour import INK, WHITE, Colour
 from catalog.drawing.geometry import Path, Point, Stroke, Surface
 
 SUPERSAMPLING = 4
+_BRIGHT = [max(0, i - 128) * 2 for i in range(256)]
+_DARK = [min(255, max(0, 128 - i) * 2) for i in range(256)]
 Box = tuple[int, int, int, int]
 Shape = Sequence[Point] | Stroke
 Stops = Sequence[tuple[float, Colour]]
@@ -156,19 +158,25 @@ class Canvas:
 
     def relief(self, mask: Mask, surface: Surface, height: Callable[[float, float], float], across: int = 24,
                down: int = 1, blur: float = 0.8) -> None:  # fmt: skip
-        """Shades a surface by ``height(u, v)``, from -1 (dark) to 1 (bright), in ``across`` by ``down`` facets."""
-        sheet = Image.new("L", (self.size, self.size), 128)
+        """Shades a surface by ``height(u, v)``, from -1 (dark) to 1 (bright), in ``across`` by ``down`` facets.
+
+        They are drawn at half the size: they are blurred anyway.
+        """
+        x0, y0, x1, y1 = mask.box
+        left, top = x0 // 2 - 2, y0 // 2 - 2
+        sheet = Image.new("L", (x1 // 2 + 4 - left, y1 // 2 + 4 - top), 128)
         pen = ImageDraw.Draw(sheet)
         for i in range(across):
             for j in range(down):
-                value = height((i + 0.5) / across, (j + 0.5) / down)
-                facet = surface.patch(i / across, j / down, (i + 1) / across, (j + 1) / down, 2 if down > 4 else 12)
-                pen.polygon(self.pixels(facet), fill=128 + round(max(-1.0, min(1.0, value)) * 127))
-        sheet = sheet.crop(mask.box).filter(ImageFilter.GaussianBlur(blur * self.unit))
-        bright = sheet.point([max(0, i - 128) * 2 for i in range(256)])
-        dark = sheet.point([min(255, max(0, 128 - i) * 2) for i in range(256)])
-        self.colour.paste(WHITE, mask.box, ImageChops.multiply(bright, mask.image))
-        self.colour.paste(INK, mask.box, ImageChops.multiply(dark, mask.image))
+                value = max(-1.0, min(1.0, height((i + 0.5) / across, (j + 0.5) / down)))
+                facet = surface.strip(i / across, j / down, (i + 1) / across, (j + 1) / down, 2 if down > 4 else 12)
+                points = [(x / 2 - left, y / 2 - top) for x, y in self.pixels(facet)]
+                pen.polygon(points, fill=128 + round(value * 127))
+        sheet = sheet.filter(ImageFilter.GaussianBlur(blur * self.unit / 2))
+        box = (x0 / 2 - left, y0 / 2 - top, x1 / 2 - left, y1 / 2 - top)
+        sheet = sheet.resize(mask.image.size, Image.Resampling.BILINEAR, box=box)
+        for colour, levels in ((WHITE, _BRIGHT), (INK, _DARK)):
+            self.colour.paste(colour, mask.box, ImageChops.multiply(sheet.point(levels), mask.image))
 
     def _ramp(self, ramp: Ramp, box: Box) -> Image.Image:
         (x0, y0), (x1, y1) = self.pixels((ramp.start, ramp.end))

@@ -36,6 +36,12 @@ class Surface:
         up = [(u0, v1 + (v0 - v1) * i / steps) for i in range(1, steps)]
         return [self.at(u, v) for u, v in (*along, *down, *back, *up)]
 
+    def strip(self, u0: float, v0: float, u1: float, v1: float, steps: int) -> Path:
+        """Like ``patch`` for a narrow rectangle: only its long sides are curved."""
+        right = [self.at(u1, v0 + (v1 - v0) * i / steps) for i in range(steps + 1)]
+        left = [self.at(u0, v1 + (v0 - v1) * i / steps) for i in range(steps + 1)]
+        return [*right, *left]
+
     def path(self, points: Sequence[Point]) -> Path:
         return [self.at(u, v) for u, v in points]
 

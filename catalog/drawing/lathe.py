@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections.abc import Sequence
-from itertools import pairwise
 
 from catalog.drawing.canvas import Canvas, Mask
 from catalog.drawing.geometry import Path, Point, Surface, ellipse, spline
@@ -16,12 +16,13 @@ def profile(points: Sequence[Point], *, smooth: bool = True) -> Profile:
     return spline(points, closed=False, steps=8) if smooth else list(points)
 
 
-def radius(turned: Profile, y: float) -> float:
-    """The profile's radius at height ``y``; its first or last beyond its ends."""
-    for (r0, y0), (r1, y1) in pairwise(turned):
-        if y0 <= y <= y1:
-            return r0 + (r1 - r0) * ((y - y0) / (y1 - y0) if y1 > y0 else 0)
-    return turned[0][0] if y < turned[0][1] else turned[-1][0]
+def radius(turned: Profile, heights: list[float], y: float) -> float:
+    """The profile's radius at height ``y``; its first or last beyond its ends. ``heights``: those of its points."""
+    i = bisect_right(heights, y)
+    if i in (0, len(turned)):
+        return turned[max(i - 1, 0)][0]
+    (r0, y0), (r1, y1) = turned[i - 1], turned[i]
+    return r0 + (r1 - r0) * (y - y0) / (y1 - y0)
 
 
 def body(canvas: Canvas, turned: Profile, cx: float = 50) -> Mask:
@@ -35,11 +36,13 @@ def body(canvas: Canvas, turned: Profile, cx: float = 50) -> Mask:
 def surface(canvas: Canvas, turned: Profile, top: float, bottom: float, cx: float = 50) -> Surface:
     """The front half between two heights: u runs from the left edge over the front to the right edge."""
 
+    heights = [y for _, y in turned]
+
     def at(u: float, v: float) -> Point:
         seen = min(max(u, 0.0), 1.0)
         angle = (seen - 0.5) * math.pi
         y = top + (bottom - top) * v
-        r = radius(turned, y)
+        r = radius(turned, heights, y)
         beyond = (u - seen) * math.pi  # past the edge patterns go straight on, to cover the outline's last pixel
         return cx + r * (math.sin(angle) + beyond), y + r * canvas.tilt * math.cos(angle)
 

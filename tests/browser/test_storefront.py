@@ -1,4 +1,4 @@
-"""What a customer does: look around, find similar, search by photo; with mouse, finger and keyboard, without scripts."""
+"""What a customer does: look around, find similar, search by photo; with mouse or keyboard, and without scripts."""
 
 from __future__ import annotations
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -37,8 +38,18 @@ def start(folder: Path, *, cleanup: str | None = "stop", **configuration: str) -
         with postgres_server.PostgresServer._lock:
             server.ensure_pgdata_inited()
             _configure(folder, {**CONFIGURATION, **configuration})
-        server.start()
+        _join(server)
     return server
+
+
+def _join(server: PostgresServer) -> None:
+    """Starts the server. One that another process is starting or stopping at this moment is waited for."""
+    for _ in range(60):
+        try:
+            return server.start()
+        except AssertionError:  # the library's word for a server that is not ready
+            time.sleep(0.5)
+    raise DatabaseUnusable(f"The database in {server.pgdata} does not get ready; see its log in that folder.")
 
 
 def _configure(folder: Path, configuration: dict[str, str]) -> None:

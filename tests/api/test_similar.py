@@ -114,6 +114,12 @@ def test_filters_that_are_none(api: APIClient, rainbow: list[Product], filters: 
     assert "SELECT" not in response.json()["detail"]
 
 
+def test_filters_that_are_none_for_a_product_that_waits(api: APIClient) -> None:
+    product = shelf.make_product(shelf.picture())
+    assert api.get(similar(product.pk), {"size": "L"}).json()["code"] == "invalid_filter"
+    assert api.get(similar(product.pk), {"price_min": "1"}).json()["state"] == "pending"
+
+
 def test_parameters_of_the_framework_are_no_filters(api: APIClient, rainbow: list[Product]) -> None:
     assert api.get(similar(rainbow[0].pk), {"format": "json", "limit": "1"}).status_code == 200
 

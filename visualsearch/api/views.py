@@ -113,6 +113,8 @@ class SimilarView(VisualSearchView):
         limit, filters = self.parameters(request.query_params)
         with _refusing_values(filters):
             results = similar_to(product, limit, filters, source=self.source.name)
+            if results.state != State.READY:
+                self.source.eligible_images(filters)  # a wrong filter is refused in every state
         if results.state == State.FAILED:
             results.reason = _public_reason(self.source, product.pk)
         return caching.revalidated(request, Response(page(self.source, results, self.context())))

@@ -13,7 +13,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
-from visualsearch.admin.states import is_stale, moment
+from visualsearch.admin.states import is_stale
 from visualsearch.models import ImageEmbedding, VisualIndex
 from visualsearch.sources import all_sources
 from visualsearch.stores import get_store
@@ -51,7 +51,6 @@ class VisualIndexAdmin(ModelAdmin):
         "pending",
         "failed",
         "has_hnsw_index",
-        "activated",
     ]
     list_filter = ["source", "state"]
     list_per_page = 20  # each version asks the store whether it is prepared
@@ -99,10 +98,6 @@ class VisualIndexAdmin(ModelAdmin):
     def encoder_and_fingerprint(self, index: VisualIndex) -> SafeString:
         short = index.fingerprint[:FINGERPRINT_LENGTH]
         return format_html('{}<br><code title="{}">{}</code>', index.encoder, index.fingerprint, short)
-
-    @admin.display(description=_("activated"), ordering="activated_at")
-    def activated(self, index: VisualIndex) -> str:
-        return moment(index.activated_at)
 
     @admin.display(description=_("indexed"))
     def indexed(self, index: Any) -> int:

@@ -63,7 +63,12 @@ def test_shop_with_nothing_but_the_package(bare: VirtualEnvironment, database: d
 
 
 def test_quickstart_page(
-    full: VirtualEnvironment, bare: VirtualEnvironment, database: dict[str, Any], clothing: list[Path], tmp_path: Path
+    shared_data: Path,  # first, since without it nothing need be installed
+    full: VirtualEnvironment,
+    bare: VirtualEnvironment,
+    database: dict[str, Any],
+    clothing: list[Path],
+    tmp_path: Path,
 ) -> None:
     """Every step of the page with its own code, a real worker, real photographs and the real network."""
     project = Project(tmp_path / "site", full, "products", database)

@@ -15,7 +15,7 @@ from django.utils.module_loading import import_string
 DEFAULTS: dict[str, Any] = {
     # Encoding
     "ENCODER": "mobilenet_v2",  # a bundled encoder's name, or a dotted path to an Encoder subclass
-    "WEIGHTS": None,  # None: bundled; "imagenet" or "random"; or the path of a .weights.h5 or .tflite file
+    "WEIGHTS": None,  # None: bundled; "imagenet", "random", a .weights.h5 or .tflite file; or {encoder: one of these}
     "RUNTIME": "litert",  # "litert", or "tensorflow" where a worker has a GPU
     "MODEL_CACHE": None,  # folder of exported models; None: ~/.cache/django-visualsearch
     "THREADS": min(2, os.cpu_count() or 1),  # threads of one encoder call

@@ -164,6 +164,54 @@ def bmp_of_a_gigapixel() -> bytes:
     return bytes(data)
 
 
+def bmp_with_runs() -> bytes:
+    """12 million runs of one pixel."""
+    header = struct.pack("<IiiHHIIiiII", 40, 4000, 3000, 1, 8, 1, 0, 0, 0, 256, 0)
+    return b"BM" + struct.pack("<IHHI", 0, 0, 0, 1078) + header + b"\0\1\2\0" * 256 + b"\1\7" * 12_000_000
+
+
+def jpeg_with_segments() -> bytes:
+    """Five million empty comments."""
+    data = encoded(picture(), "JPEG")
+    return data[:2] + b"\xff\xfe\0\2" * 5_000_000 + data[2:]
+
+
+def jpeg_with_restarts() -> bytes:
+    """Ten million markers that mean nothing here."""
+    data = encoded(picture(), "JPEG")
+    return data[:2] + b"\xff\xd0" * 10_000_000 + data[2:]
+
+
+def jpeg_with_padding() -> bytes:
+    """20 MB of the byte that may stand before a marker any number of times."""
+    data = encoded(picture(), "JPEG")
+    return data[:2] + b"\xff" * 20_000_000 + data[2:]
+
+
+def jpeg_with_tables_between_scans() -> bytes:
+    """Five million empty tables before the second scan."""
+    data = encoded(picture(), "JPEG", progressive=True)
+    at = data.index(b"\xff\xda", data.index(b"\xff\xda") + 2)
+    return data[:at] + b"\xff\xc4\0\2" * 5_000_000 + data[at:]
+
+
+def png_with_chunks() -> bytes:
+    """A million and a half chunks without content."""
+    data = encoded(picture(), "PNG")
+    return data[:-12] + chunk(b"IDAT", b"") * 1_500_000 + data[-12:]
+
+
+def gif_with_extensions() -> bytes:
+    """Seven million extensions without content."""
+    head, body = _gif_body()
+    return head + b"\x21\xfe\0" * 7_000_000 + body
+
+
+def avif_with_boxes() -> bytes:
+    """Two million boxes without content."""
+    return encoded(picture(), "AVIF") + b"\0\0\0\x08free" * 2_000_000
+
+
 # What becomes of each: the picture's size, or the code of the refusal.
 HOSTILE: dict[Callable[[], bytes], Size | str] = {
     png_of_900_megapixels: "too_many_pixels",
@@ -185,4 +233,12 @@ HOSTILE: dict[Callable[[], bytes], Size | str] = {
     avif_that_lies: "too_many_pixels",
     avif_with_extents: "truncated_image",
     bmp_of_a_gigapixel: "too_many_pixels",
+    bmp_with_runs: "file_too_large",
+    jpeg_with_segments: "truncated_image",
+    jpeg_with_restarts: "truncated_image",
+    jpeg_with_padding: (96, 72),
+    jpeg_with_tables_between_scans: "truncated_image",
+    png_with_chunks: "truncated_image",
+    gif_with_extensions: "truncated_image",
+    avif_with_boxes: "truncated_image",
 }

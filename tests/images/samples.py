@@ -107,7 +107,9 @@ def files() -> dict[str, bytes]:
     for mode in ("1", "L", "P", "RGB", "RGBA"):
         made[f"bmp {mode}"] = encoded(picture(mode), "BMP")
     for mode in ("1", "L", "LA", "P", "RGB", "RGBA", "I;16", "I;16B", "I", "F", "CMYK", "YCbCr", "LAB"):
-        made[f"tiff {mode}"] = encoded(picture(mode), "TIFF", exif=exif(1))
+        # Pillow before 13 cannot read an uncompressed YCbCr TIFF of its own.
+        compression = "tiff_lzw" if mode == "YCbCr" else None
+        made[f"tiff {mode}"] = encoded(picture(mode), "TIFF", exif=exif(1), compression=compression)
     for compression in ("tiff_lzw", "tiff_adobe_deflate", "packbits", "jpeg", "zstd"):
         made[f"tiff {compression}"] = encoded(picture(), "TIFF", compression=compression)
     made["tiff group4"] = encoded(picture("1"), "TIFF", compression="group4")

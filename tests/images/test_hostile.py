@@ -42,7 +42,7 @@ warm, *paths = map(Path, sys.argv[1:])
 for path in warm.iterdir():
     open_image(path.read_bytes())
 held = [path.read_bytes() for path in paths]
-largest = b" " * (3 * max(map(len, held)))  # a copy or two of the file are no bomb
+largest = b" " * (3 * max(map(len, held)))  # that a file is copied makes it no bomb
 del largest
 before = peak()
 for path, data in zip(paths, held):
@@ -65,7 +65,6 @@ def measured(folder: Path, paths: list[Path]) -> list[tuple[str, object, float]]
         cwd=ROOT,
         capture_output=True,
         text=True,
-        check=False,
         timeout=300,
     )
     assert process.returncode == 0, process.stderr
@@ -89,7 +88,7 @@ def test_bombs_cost_no_time(make: Callable[[], bytes]) -> None:
     data = made(make)
     start = time.process_time()
     outcome(data)
-    assert time.process_time() - start < 2  # each takes below 0.1 s; undefended some take minutes
+    assert time.process_time() - start < 5  # the longest takes 0.3 s
 
 
 def test_200_megapixels_of_jpeg_are_decoded_in_the_memory_of_a_small_one(tmp_path: Path) -> None:

@@ -266,7 +266,7 @@ def test_reading_starts_at_the_start_and_takes_any_file() -> None:
     reading, writing = os.pipe()
     with os.fdopen(writing, "wb") as pipe:
         pipe.write(data)
-    with os.fdopen(reading, "rb") as pipe:
+    with os.fdopen(reading, "rb", buffering=0) as pipe:
         assert open_image(pipe).size == (96, 72)
     assert read_limited(io.BytesIO(b"")) == b""
     assert read_limited(io.BytesIO(data), limit=len(data)) == data

@@ -17,8 +17,8 @@ from visualsearch.images.directory import exif_orientation
 from visualsearch.images.limits import check_pixels, check_size
 from visualsearch.images.streams import Undecoded
 
-_MAX_OBUS = 1000  # in one item; a still picture has two or three
-_MAX_EXTENTS = 100_000  # of all items together
+_MAX_OBUS = 200  # in one item; a still picture has two or three
+_MAX_BOXES = 5000  # side by side, and items, and their extents; a picture of 512 tiles has some hundred
 _SEQUENCE_HEADER = 1
 
 
@@ -55,16 +55,19 @@ class _Box(NamedTuple):
     stop: int
 
 
-def _boxes(data: bytes | bytearray, at: int, end: int) -> Iterator[_Box]:
-    while at + 8 <= end:
+def _boxes(data: bytes, at: int, end: int) -> Iterator[_Box]:
+    for _ in range(_MAX_BOXES):
+        if at + 8 > end:
+            return
         length, start = int.from_bytes(data[at : at + 4], "big"), at + 8
         if length == 1:
             length, start = int.from_bytes(data[at + 8 : at + 16], "big"), at + 16
         stop = min(at + length, end) if length else end
         if stop < start:
             raise ValueError("a box is shorter than its own header")
-        yield _Box(bytes(data[at + 4 : at + 8]), at, start, stop)
+        yield _Box(data[at + 4 : at + 8], at, start, stop)
         at = stop
+    raise ValueError("too many boxes")
 
 
 def _coded_items(data: bytes, at: int, end: int) -> set[int]:
@@ -83,16 +86,16 @@ def _places(data: bytes, at: int, end: int) -> Iterator[tuple[int, int, list[tup
     version = read.bits(8)
     read.bits(24)
     offset, length, base, index = (read.bits(4) for _ in range(4))
-    budget = _MAX_EXTENTS
+    budget = _MAX_BOXES
     for _ in range(read.bytes(4 if version == 2 else 2)):
         item = read.bytes(4 if version == 2 else 2)
         method = read.bytes(2) & 15 if version else 0
         read.bytes(2)  # the number of the file: this one
         origin = read.bytes(base)
         extents: list[tuple[int, int]] = []
-        budget -= (count := read.bytes(2))
+        budget -= 1 + (count := read.bytes(2))
         if budget < 0:  # fields of no bits at all make extents that cost the file nothing
-            raise ValueError("too many extents")
+            raise ValueError("too many items or extents")
         for _ in range(count):
             read.bytes(index if version else 0)
             extents.append((origin + read.bytes(offset), read.bytes(length)))

@@ -7,10 +7,14 @@ import io
 from PIL.BmpImagePlugin import BmpImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
-from visualsearch.exceptions import TruncatedImage
+from visualsearch.exceptions import FileTooLarge, TruncatedImage
 from visualsearch.images.directory import exif_orientation
 from visualsearch.images.limits import check_size
+from visualsearch.images.reading import megabytes
 from visualsearch.images.streams import Undecoded
+
+_RUN_LENGTHS = (b"\1\0\0\0", b"\2\0\0\0")  # of 8 and of 4 bits
+_MAX_RUN_LENGTH_BYTES = 4 * 1024 * 1024
 
 
 def _webp_size(data: bytes) -> tuple[int, int]:
@@ -45,7 +49,10 @@ def open_heif(data: bytes) -> Undecoded:
 
 
 def open_bmp(data: bytes) -> Undecoded:
-    """A BMP."""
+    """A BMP. One with run lengths may be 4 MB long: Pillow decodes those in Python, three million runs a second."""
+    header, compression = data[14], data[30:34]
+    if header >= 40 and compression in _RUN_LENGTHS and len(data) > _MAX_RUN_LENGTH_BYTES:
+        raise FileTooLarge(f"BMP files with run lengths may have at most 4 MB, this one has {megabytes(len(data))}.")
     image = BmpImageFile(io.BytesIO(data))
     check_size(image.size)
     return image, 1

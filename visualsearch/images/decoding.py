@@ -67,7 +67,9 @@ def _decoded(data: bytes, name: str, side: int) -> Image.Image:
     return rgb
 
 
-def open_image(source: bytes | Readable, *, side: int = 224, max_bytes: int | None = None) -> Image.Image:
+def open_image(
+    source: bytes | bytearray | memoryview | Readable, *, side: int = 224, max_bytes: int | None = None
+) -> Image.Image:
     """An upright picture in mode RGB, from the bytes of an image file or from an open binary file.
 
     Both sides are at least ``side`` pixels, unless the original's are fewer; a larger picture comes back

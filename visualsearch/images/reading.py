@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import io
-from contextlib import suppress
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from visualsearch.conf import conf
 from visualsearch.exceptions import FileTooLarge
@@ -15,6 +13,15 @@ class Readable(Protocol):
     """An open binary file: ``open(..., "rb")``, BytesIO, a Django File or UploadedFile."""
 
     def read(self, size: int = ..., /) -> bytes: ...
+
+
+@runtime_checkable
+class Seekable(Protocol):
+    """A file that may or may not be able to go back to its start."""
+
+    def seekable(self) -> bool: ...
+
+    def seek(self, offset: int, /) -> object: ...
 
 
 def content_hash(data: bytes) -> str:
@@ -43,10 +50,8 @@ def read_limited(file: Readable, limit: int | None = None) -> bytes:
     through unchanged: it says nothing about the image.
     """
     limit = conf.MAX_BYTES if limit is None else limit
-    seek = getattr(file, "seek", None)
-    if seek is not None:
-        with suppress(io.UnsupportedOperation):  # a pipe or a socket: it is read from where it stands
-            seek(0)
+    if isinstance(file, Seekable) and file.seekable():  # not a pipe or a socket, which is read from where it stands
+        file.seek(0)
     parts: list[bytes] = []
     left = limit + 1
     while left > 0 and (part := file.read(left)):

@@ -40,7 +40,7 @@ SEVERAL = {
 # streams name the memory to take, nor WebP, which Pillow's builds of libtiff lack.
 COMPRESSIONS = {1, 2, 3, 4, 5, 7, 8, 32946, 32773, 50000}
 MAX_SAMPLES = 6  # CMYK and two extra channels, the most that Pillow reads
-MAX_PIECES = 200_000  # strips or tiles; 50 megapixels in tiles of 16 x 16
+MAX_PIECES = 65_536  # strips or tiles, each of which Pillow goes through in Python
 MAX_SMALL_TILE = 4_194_304  # pixels of a tile that a picture of any size may have: 2048 x 2048
 _LONG, _LONG8 = 4, (16, 18)
 

@@ -61,7 +61,10 @@ def prepare(arguments: argparse.Namespace) -> None:
         check_database(ensure_database_url())
     except DatabaseUnusable as error:
         raise DemoStopped(str(error)) from error
-    os.environ["WEIGHTS"] = chosen_weights(arguments.weights)
+    os.environ["WEIGHTS"] = chosen_weights(arguments.weights or os.environ.get("WEIGHTS"))
+    remembered = BASE_DIR / "var" / "weights"
+    remembered.parent.mkdir(exist_ok=True)
+    remembered.write_text(os.environ["WEIGHTS"])
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "shop.settings")
     import django
 
@@ -127,9 +130,22 @@ def fill_tables(images: Path | None) -> None:
             raise DemoStopped(str(error)) from error
         say(str(error))
     try:
-        call_command("visualsearch_reindex", sync=True)
+        embed_catalogue()
     except CommandError as error:
         say(str(error))
+
+
+def embed_catalogue() -> None:
+    """Indexes what is not; with other weights than the last time, as a new version beside the old."""
+    from django.core.management import call_command
+
+    from visualsearch.sources import get_source
+    from visualsearch.status import status_of
+
+    call_command(
+        "visualsearch_reindex",
+        **({"sync": True} if status_of(get_source("product")).encoder_fits else {"rebuild": True}),
+    )
 
 
 def password_file() -> Path:

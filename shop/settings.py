@@ -112,9 +112,16 @@ Q_CLUSTER = {
     "label": "Queue",
 }
 
+
+def chosen_weights() -> str | None:
+    """What the last ``make demo`` was given, so that commands beside it use the same model."""
+    path = VAR / "weights"
+    return (path.read_text() or None) if path.exists() else None
+
+
 VISUALSEARCH = {
     "MODEL_CACHE": VAR / "models",
-    "WEIGHTS": os.environ.get("WEIGHTS") or None,
+    "WEIGHTS": os.environ.get("WEIGHTS") or chosen_weights(),
     "THUMBNAIL": "visualsearch.thumbnails.easy_thumbnails",
 }
 

@@ -322,7 +322,7 @@ def _check_indexes() -> Messages:
             yield Warning(
                 f"Source {index.source!r} can neither index an image nor search by photo: {error}",
                 hint="Give this process the ENCODER and WEIGHTS that the index was made with; where the change is "
-                "meant, make a new index version with this encoder.",
+                "meant, run: manage.py visualsearch_reindex --rebuild",
                 id="visualsearch.W014",
             )
 

@@ -11,6 +11,7 @@ from django.core.management import CommandError, call_command
 
 from catalog.models import ProductImage
 from tests.shelf import make_product, picture, product_source, shade, upload
+from visualsearch import search_by_image, similar_to
 from visualsearch.models import ImageEmbedding, VisualIndex
 from visualsearch.stores import get_store
 from visualsearch.testing import FakeEncoder, disable_indexing
@@ -99,6 +100,41 @@ def test_failed(five: list[ProductImage]) -> None:
 def test_wrong_arguments_are_one_sentence(arguments: list[str], message: str) -> None:
     with pytest.raises(CommandError, match=message):
         reindex(*arguments)
+
+
+def test_rebuild_replaces_the_version_of_another_encoder(five: list[ProductImage], queue: Any) -> None:
+    """The shop's encoder changed: the old version answers until the new one is complete, and is then retired."""
+    reindex(sync=True)
+    VisualIndex.objects.update(fingerprint="0" * 64)
+    with pytest.raises(CommandError, match="would make vectors of fa4efa4efa4e"):
+        reindex("--all", "--sync")
+    old = VisualIndex.objects.get()
+    assert "is active, 5 indexed, 0 failed" in reindex("--rebuild")
+    assert VisualIndex.objects.get(pk=old.pk).state == "retired"
+    new = VisualIndex.objects.get(state="active")
+    assert (new.fingerprint, new.embeddings.filter(state="indexed").count()) == ("fa4e" * 16, 5)
+    assert get_store().is_prepared(new)
+    assert len(similar_to(five[0].product, 5)) == 0
+    assert search_by_image(picture(shade(3)), 1)[0].image == five[3]
+
+
+def test_rebuild_goes_on_where_it_was_interrupted(five: list[ProductImage], monkeypatch: pytest.MonkeyPatch) -> None:
+    reindex(sync=True)
+    embed, calls = FakeEncoder.embed, []
+
+    def interrupted(self: FakeEncoder, images: Any) -> Any:
+        calls.append(len(images))
+        if len(calls) == 4:
+            raise KeyboardInterrupt
+        return embed(self, images)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(FakeEncoder, "embed", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            reindex("--rebuild", chunk=1)
+    assert VisualIndex.objects.filter(state="active").get().embeddings.count() == 5
+    assert "2 indexed" in reindex("--rebuild")
+    assert list(VisualIndex.objects.order_by("pk").values_list("state", flat=True)) == ["retired", "active"]
 
 
 def test_wait_follows_the_worker(five: list[ProductImage], use_settings: Any) -> None:

@@ -10,11 +10,12 @@ from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError
 from tqdm import tqdm
 
-from visualsearch import lifecycle, tasks
+from visualsearch import indexing, lifecycle, tasks
 from visualsearch.conf import conf
 from visualsearch.exceptions import SourceNotRegistered, VisualSearchError
 from visualsearch.indexing import Outcome
 from visualsearch.sources import ImageSource, all_sources, get_source
+from visualsearch.stores import get_store
 
 POLL_SECONDS = 0.5
 
@@ -33,6 +34,11 @@ class Command(BaseCommand):
         which.add_argument("--failed", action="store_true", help="images that failed, also where the file is the same")
         which.add_argument("--all", action="store_true", help="every image: reads each file, embeds those that changed")
         which.add_argument("--pks", nargs="+", metavar="PK", help="these images, also where the file is the same")
+        which.add_argument(
+            "--rebuild",
+            action="store_true",
+            help="a new index version with the present encoder, made here; it then replaces the active one",
+        )
         parser.add_argument("--force", action="store_true", help="with --all: embed files that did not change as well")
         parser.add_argument("--sync", action="store_true", help="work here instead of queueing: no worker is needed")
         parser.add_argument("--wait", action="store_true", help="queue, then wait for the worker to finish")
@@ -60,6 +66,8 @@ class Command(BaseCommand):
         return sources
 
     def _run(self, source: ImageSource, chunk: int, options: dict[str, Any]) -> Outcome:
+        if options["rebuild"]:
+            return self._rebuild(source, chunk)
         force = bool(options["failed"] or options["pks"] or options["force"])
         pks = self._pks(source, options)
         if not options["sync"]:
@@ -73,6 +81,24 @@ class Command(BaseCommand):
                 bar.update(len(part))
         lifecycle.prepare(source)
         self.stdout.write(f"{source}: {described(outcome)}.")
+        return outcome
+
+    def _rebuild(self, source: ImageSource, chunk: int) -> Outcome:
+        """Goes on with a version that was begun before; what is saved meanwhile is taken up before it is activated."""
+        index, outcome = lifecycle.begin(source), Outcome()
+        while pks := list(indexing.out_of_date(index, source).order_by("pk").values_list("pk", flat=True)):
+            with self._progress(len(pks), f"{source} v{index.pk}") as bar:
+                for part in tasks.chunks(pks, chunk):
+                    outcome += indexing.index_images(index, source, part)
+                    bar.update(len(part))
+            if outcome.retry:
+                raise VisualSearchError(
+                    f"{source}: the storage failed for {sum(map(len, outcome.retry.values()))} images; the active "
+                    "version is still in use. Run the same command again to go on."
+                )
+        get_store().prepare(index)
+        lifecycle.activate(index)
+        self.stdout.write(f"{source}: version {index.pk} is active, {described(outcome)}.")
         return outcome
 
     def _pks(self, source: ImageSource, options: dict[str, Any]) -> list[Any]:

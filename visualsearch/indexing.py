@@ -37,6 +37,7 @@ logger = logging.getLogger(__name__)
 State = ImageEmbedding.State
 FILE_MISSING = "file_missing"
 STORAGE_ERROR = "storage_error"
+BATCHES_A_WRITE = 4  # encoder batches of one transaction: commits and statements cost as much for 8 images as for 32
 
 
 @dataclass
@@ -89,8 +90,8 @@ def index_images(index: VisualIndex, source: ImageSource, pks: Iterable[Any], *,
     wanted = [str(pk) for pk in pks]
     attempts, removed = _claim(index, source, wanted)
     outcome = Outcome(removed=removed)
-    for batch in _loaded(source, encoder, attempts, force):
-        outcome += _settle(index, source, encoder, batch)
+    for group in _loaded(source, encoder, attempts, force):
+        outcome += _settle(index, source, encoder, group)
     return outcome
 
 
@@ -123,9 +124,11 @@ def out_of_date(index: VisualIndex, source: ImageSource) -> models.QuerySet[Any]
 
 
 def failed(index: VisualIndex, source: ImageSource) -> models.QuerySet[Any]:
-    """Images whose row says that they failed."""
-    same = rows(index, object_id=_text(models.OuterRef("pk")), state=State.FAILED)
-    return source.images().filter(models.Exists(same))
+    """Images whose present file failed, each with the row's ``visualsearch_code``."""
+    same = rows(
+        index, object_id=_text(models.OuterRef("pk")), state=State.FAILED, file=models.OuterRef(source.image_field)
+    )
+    return source.images().filter(models.Exists(same)).annotate(visualsearch_code=models.Subquery(same.values("code")))
 
 
 def _text(expression: Any) -> Cast:
@@ -175,17 +178,17 @@ def _locked_files(source: ImageSource, pks: Sequence[str]) -> dict[str, str]:
 
 
 def _loaded(source: ImageSource, encoder: Encoder, attempts: list[Attempt], force: bool) -> Iterator[list[Attempt]]:
-    """Batches of attempts, read and decoded by threads ahead of the encoder, which runs in the caller's thread.
+    """Groups of attempts, read and decoded by threads ahead of the encoder, which runs in the caller's thread.
 
-    Two batches at most are held decoded, so that memory does not grow with the chunk.
+    Two groups at most are held decoded, so that memory does not grow with the chunk.
     """
-    size = encoder.batch_size
-    batches = [attempts[start : start + size] for start in range(0, len(attempts), size)]
+    size = encoder.batch_size * BATCHES_A_WRITE
     ahead: deque[list[Future[Attempt]]] = deque()
     with ThreadPoolExecutor(max_workers=max(1, conf.THREADS), thread_name_prefix="visualsearch") as pool:
-        for batch in batches:
-            ahead.append([pool.submit(_load, source, encoder, attempt, force) for attempt in batch])
-            if len(ahead) > 2:
+        for start in range(0, len(attempts), size):
+            group = attempts[start : start + size]
+            ahead.append([pool.submit(_load, source, encoder, attempt, force) for attempt in group])
+            if len(ahead) > 1:
                 yield [future.result() for future in ahead.popleft()]
         while ahead:
             yield [future.result() for future in ahead.popleft()]
@@ -219,17 +222,17 @@ def _read(source: ImageSource, attempt: Attempt) -> bytes | None:
     return None
 
 
-def _settle(index: VisualIndex, source: ImageSource, encoder: Encoder, batch: list[Attempt]) -> Outcome:
-    """Encodes one batch and writes all of it, each image by itself right."""
-    pictured, vectors = _encode(encoder, [attempt for attempt in batch if attempt.picture is not None])
+def _settle(index: VisualIndex, source: ImageSource, encoder: Encoder, group: list[Attempt]) -> Outcome:
+    """Encodes one group and writes all of it, each image by itself right."""
+    pictured, vectors = _encode_all(encoder, [attempt for attempt in group if attempt.picture is not None])
     outcome = Outcome()
     with transaction.atomic(using=router.db_for_write(ImageEmbedding)):
-        ours = _still_ours(index, batch)
+        ours = _still_ours(index, group)
         kept = [number for number, attempt in enumerate(pictured) if attempt.object_id in ours]
         _write_indexed(index, [pictured[number] for number in kept])
         get_store().upsert(index, [pictured[number].object_id for number in kept], vectors[kept])
         outcome.indexed = len(kept)
-        for attempt in batch:
+        for attempt in group:
             if attempt.object_id not in ours:
                 outcome.superseded += 1
             elif attempt.code:
@@ -237,8 +240,14 @@ def _settle(index: VisualIndex, source: ImageSource, encoder: Encoder, batch: li
             elif attempt.picture is None:
                 _write_unchanged(index, attempt)
                 outcome.unchanged += 1
-    _announce(index, source, [attempt for attempt in batch if attempt.object_id in ours])
+    _announce(index, source, [attempt for attempt in group if attempt.object_id in ours])
     return outcome
+
+
+def _encode_all(encoder: Encoder, attempts: list[Attempt]) -> tuple[list[Attempt], Vectors]:
+    """``_encode`` batch by batch, so that a picture at fault costs its own batch alone a second try."""
+    size = encoder.batch_size
+    return _joined(encoder, [_encode(encoder, attempts[n : n + size]) for n in range(0, len(attempts), size)])
 
 
 def _encode(encoder: Encoder, attempts: list[Attempt]) -> tuple[list[Attempt], Vectors]:
@@ -249,12 +258,16 @@ def _encode(encoder: Encoder, attempts: list[Attempt]) -> tuple[list[Attempt], V
         if len(attempts) == 1:
             attempts[0].picture, attempts[0].code, attempts[0].reason = None, error.code, str(error)
             return [], np.empty((0, encoder.dimensions), np.float32)
-    parts = [_encode(encoder, [attempt]) for attempt in attempts]
-    return [attempt for kept, _ in parts for attempt in kept], np.concatenate([part for _, part in parts])
+    return _joined(encoder, [_encode(encoder, [attempt]) for attempt in attempts])
 
 
-def _still_ours(index: VisualIndex, batch: list[Attempt]) -> set[str]:
-    claims = {attempt.object_id: attempt.claim for attempt in batch}
+def _joined(encoder: Encoder, parts: list[tuple[list[Attempt], Vectors]]) -> tuple[list[Attempt], Vectors]:
+    nothing = np.empty((0, encoder.dimensions), np.float32)
+    return [attempt for kept, _ in parts for attempt in kept], np.concatenate([nothing, *(part for _, part in parts)])
+
+
+def _still_ours(index: VisualIndex, group: list[Attempt]) -> set[str]:
+    claims = {attempt.object_id: attempt.claim for attempt in group}
     locked = rows(index, object_id__in=claims).order_by("object_id").select_for_update(no_key=True)
     return {pk for pk, claim in locked.values_list("object_id", "claim") if claim == claims[pk]}
 
@@ -262,21 +275,24 @@ def _still_ours(index: VisualIndex, batch: list[Attempt]) -> set[str]:
 def _write_indexed(index: VisualIndex, attempts: list[Attempt]) -> None:
     if not attempts:
         return
-    rows(index, object_id__in=[attempt.object_id for attempt in attempts]).update(
-        state=State.INDEXED,
-        file=_each(attempts, "file"),
-        content_hash=_each(attempts, "hash"),
-        indexed_at=timezone.now(),
-        code="",
-        reason="",
-        attempts=0,
+    now = timezone.now()
+    # All rows exist and are locked, so this updates each with its own values, at a tenth of what CASE WHEN costs.
+    ImageEmbedding.objects.bulk_create(
+        [
+            ImageEmbedding(
+                index=index,
+                object_id=attempt.object_id,
+                state=State.INDEXED,
+                file=attempt.file,
+                content_hash=attempt.hash,
+                indexed_at=now,
+            )
+            for attempt in attempts
+        ],
+        update_conflicts=True,
+        unique_fields=["index", "object_id"],
+        update_fields=["state", "file", "content_hash", "indexed_at", "code", "reason", "attempts"],
     )
-
-
-def _each(attempts: list[Attempt], name: str) -> models.Case:
-    """The attempt's own value for its row, so that a batch is one statement."""
-    whens = [models.When(object_id=a.object_id, then=models.Value(getattr(a, name))) for a in attempts]
-    return models.Case(*whens, output_field=models.TextField())
 
 
 def _write_unchanged(index: VisualIndex, attempt: Attempt) -> None:
@@ -306,8 +322,8 @@ def _write_refused(index: VisualIndex, attempt: Attempt, outcome: Outcome) -> No
         logger.warning("%s %s: %s", index.source, attempt.object_id, attempt.reason)
 
 
-def _announce(index: VisualIndex, source: ImageSource, batch: list[Attempt]) -> None:
-    for attempt in batch:
+def _announce(index: VisualIndex, source: ImageSource, group: list[Attempt]) -> None:
+    for attempt in group:
         about: dict[str, Any] = {"source": source, "index": index, "object_id": attempt.object_id}
         if attempt.picture is not None:
             post_indexed.send_robust(sender=source.model, **about)

@@ -34,7 +34,7 @@ def picture(kind: str, look: Look, view: int, size: int = SIZE) -> Image.Image:
 def jpeg(kind: str, look: Look, view: int) -> bytes:
     """``picture`` as a JPEG file's bytes."""
     file = io.BytesIO()
-    picture(kind, look, view).save(file, "JPEG", quality=QUALITY, optimize=True)
+    picture(kind, look, view).save(file, "JPEG", quality=QUALITY)
     return file.getvalue()
 
 

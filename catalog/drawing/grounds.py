@@ -87,13 +87,13 @@ def _board(pen: ImageDraw.ImageDraw, size: int, y0: float, y1: float, colour: Co
 def compose(canvas: Canvas, picture: Image.Image, base: float | None) -> Image.Image:
     """Lays the canvas over ``picture``. ``base``: the y (units) at which the object stands; None: it lies flat."""
     picture = picture.copy()
-    small = canvas.cover.resize((canvas.size // COARSE,) * 2, Image.Resampling.BOX)
+    small = canvas.cover.reduce(COARSE)
     if base is None:
         shadow = _flat_shadow(small)
     else:
         ((_, y),) = canvas.pixels([(50, base)])
         shadow = _standing_shadow(small, y / canvas.size * small.height)
-    shadow = shadow.resize(picture.size, Image.Resampling.BICUBIC)
+    shadow = shadow.resize(picture.size, Image.Resampling.BILINEAR)
     picture.paste(INK, (0, 0), shadow)
     rest = Image.composite(Image.new("RGB", picture.size), picture, canvas.cover)
     return ImageChops.add(canvas.colour, rest)

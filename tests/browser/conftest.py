@@ -104,9 +104,9 @@ class Visit:
     def titles(self, within: str = "main") -> list[str]:
         return [str(title) for title in self.page.locator(f"{within} .card-title a").all_inner_texts()]
 
-    def shift(self) -> float:
-        """How much of what was seen moved by itself: the sum of layout shifts, 0 for none."""
-        return float(self.page.evaluate("window.layoutShift"))
+    def shifts(self) -> list[str]:
+        """What moved by itself on this page although nobody touched it."""
+        return list(self.page.evaluate("window.layoutShifts"))
 
     def picture(self, name: str) -> None:
         """A screenshot, once every picture in sight is there."""
@@ -117,9 +117,13 @@ class Visit:
 
 
 WATCH_SHIFTS = """
-window.layoutShift = 0;
-new PerformanceObserver((list) => { for (const shift of list.getEntries()) window.layoutShift += shift.value; })
-  .observe({type: "layout-shift", buffered: true});
+window.layoutShifts = [];
+new PerformanceObserver((list) => {
+  for (const shift of list.getEntries())
+    for (const {node, previousRect, currentRect} of shift.sources)
+      window.layoutShifts.push(`${node?.outerHTML?.slice(0, 80) ?? node?.nodeName}: ` +
+        [previousRect, currentRect].map((r) => `${r.x} ${r.y} ${r.width} ${r.height}`).join(" -> "));
+}).observe({type: "layout-shift", buffered: true});
 """
 
 

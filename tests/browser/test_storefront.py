@@ -34,7 +34,7 @@ def test_look_find_similar_search_by_photo(visit: Callable[..., Visit], photo: t
     shop.go("/")
     assert len(shop.titles()) == 24
     assert len({kind_of(title) for title in shop.titles()[: len(KINDS)]}) == len(KINDS)
-    assert shop.shift() == 0
+    assert shop.shifts() == []
     shop.picture("list-1440")
 
     page.get_by_role("link", name=re.compile(" mug, ")).first.click()
@@ -43,7 +43,7 @@ def test_look_find_similar_search_by_photo(visit: Callable[..., Visit], photo: t
     assert len(similar) == 8
     assert {kind_of(found) for found in similar[: A_KIND - 1]} == {"Mugs"}  # the other mugs first
     assert title not in similar
-    assert shop.shift() == 0
+    assert shop.shifts() == []
     shop.picture("product-1440")
 
     page.locator(".gallery-main").get_by_text("Find similar").click()
@@ -158,7 +158,7 @@ def test_every_width_and_dark(
 
     def looks_right(what: str) -> None:
         assert page.evaluate("document.documentElement.scrollWidth") == width
-        assert shop.shift() == 0
+        assert shop.shifts() == []
         if width < 500:
             assert page.evaluate(NARROW) == []
         shop.picture(f"{what}-{name}")

@@ -10,7 +10,7 @@ from itertools import pairwise
 from PIL import Image, ImageChops, ImageDraw, ImageFilter
 
 from catalog.drawing.canvas import Canvas
-from catalog.drawing.colour import CREAM, INK, OAK, WHITE, Colour, darker, lighter, mix
+from catalog.drawing.colour import CREAM, INK, OAK, Colour, darker, lighter, mix
 
 GROUNDS: dict[str, Colour] = {
     "studio": (246, 245, 243),
@@ -131,6 +131,3 @@ def _fallen(cover: Image.Image, base: float, rise: float, lean: float) -> Image.
 
 def _share(alpha: float) -> list[int]:
     return [round(i * alpha) for i in range(256)]
-
-
-__all__ = ["GROUNDS", "WHITE", "compose", "ground"]

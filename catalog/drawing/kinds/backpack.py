@@ -108,7 +108,7 @@ def _roll_top(canvas: Canvas, look: Look) -> None:
     roll = _panel(canvas, look, rounded(27.4, 21, 72.6, 32, 5), (26, 22, 74, 83), plain=True)
     for y in (25, 28.6):
         canvas.shade(Stroke([(28, y), (72, y)], 0.7), 0.3, 0.4, roll)
-    _panel(canvas, look, quad_path(), (26, 22, 74, 83), plain=True)
+    _panel(canvas, look, _roll_pocket(), (26, 22, 74, 83), plain=True)
     for x in (50,):
         strap = canvas.fill(rounded(x - 2.6, 26, x + 2.6, 55, 1.8), LEATHER)
         canvas.volume(strap, 0.8, 0.45, 0.3)
@@ -116,7 +116,7 @@ def _roll_top(canvas: Canvas, look: Look) -> None:
         canvas.volume(canvas.fill(hook, GREY), 0.5, 0.5, 0.5)
 
 
-def quad_path() -> Path:
+def _roll_pocket() -> Path:
     """The roll-top's front pocket."""
     patch = quad((32, 56), (68, 56), (69.5, 79.5), (30.5, 79.5))
     return patch.patch(0, 0, 1, 1, 4)

@@ -109,11 +109,10 @@ def _roll_top(canvas: Canvas, look: Look) -> None:
     for y in (25, 28.6):
         canvas.shade(Stroke([(28, y), (72, y)], 0.7), 0.3, 0.4, roll)
     _panel(canvas, look, _roll_pocket(), (26, 22, 74, 83), plain=True)
-    for x in (50,):
-        strap = canvas.fill(rounded(x - 2.6, 26, x + 2.6, 55, 1.8), LEATHER)
-        canvas.volume(strap, 0.8, 0.45, 0.3)
-        hook = canvas.mask(rounded(x - 3.6, 46, x + 3.6, 52, 1.4), cut=[rounded(x - 2.2, 47.4, x + 2.2, 50.6, 0.8)])
-        canvas.volume(canvas.fill(hook, GREY), 0.5, 0.5, 0.5)
+    strap = canvas.fill(rounded(47.4, 26, 52.6, 55, 1.8), LEATHER)
+    canvas.volume(strap, 0.8, 0.45, 0.3)
+    hook = canvas.mask(rounded(46.4, 46, 53.6, 52, 1.4), cut=[rounded(47.8, 47.4, 52.2, 50.6, 0.8)])
+    canvas.volume(canvas.fill(hook, GREY), 0.5, 0.5, 0.5)
 
 
 def _roll_pocket() -> Path:

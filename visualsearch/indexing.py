@@ -125,10 +125,11 @@ def out_of_date(index: VisualIndex, source: ImageSource) -> models.QuerySet[Any]
 
 def failed(index: VisualIndex, source: ImageSource) -> models.QuerySet[Any]:
     """Images whose present file failed, each with the row's ``visualsearch_code``."""
-    same = rows(
-        index, object_id=_text(models.OuterRef("pk")), state=State.FAILED, file=models.OuterRef(source.image_field)
-    )
-    return source.images().filter(models.Exists(same)).annotate(visualsearch_code=models.Subquery(same.values("code")))
+    same = rows(index, object_id=_text(models.OuterRef("pk")), state=State.FAILED)
+    same = same.filter(file=models.OuterRef(source.image_field))
+    images: models.QuerySet[Any] = source.images().filter(models.Exists(same))
+    coded: models.QuerySet[Any] = images.annotate(visualsearch_code=models.Subquery(same.values("code")))
+    return coded
 
 
 def _text(expression: Any) -> Cast:
@@ -167,6 +168,8 @@ def _locked_files(source: ImageSource, pks: Sequence[str]) -> dict[str, str]:
 
     Names, not instances: an ImageField with dimension fields may open the file whenever an instance is made.
     """
+    if not pks:
+        return {}
     to_python = source.pk_field.to_python
     found = source.with_file().order_by("pk").filter(pk__in=[to_python(pk) for pk in pks])
     sql, params = found.values_list("pk", source.image_field).query.sql_with_params()

@@ -6,18 +6,19 @@ database and a page is full while enough products pass.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, BinaryIO
 
 import numpy as np
-from django.db import models
+from django.db import DataError, models
 from django.db.models.functions import Cast
 
 from visualsearch.conf import conf
-from visualsearch.exceptions import InvalidLimit
-from visualsearch.images import open_image, read_limited
+from visualsearch.exceptions import ImageRefused, InvalidFilter, InvalidLimit
+from visualsearch.images import open_image
 from visualsearch.indexing import encoder_of
 from visualsearch.models import ImageEmbedding, VisualIndex, active_index, rows
 from visualsearch.sources import Filters, ImageSource, only_source, source_of_product
@@ -76,13 +77,14 @@ def similar_to(
     """
     origin = source_of_product(product, source)
     wanted = checked_limit(limit)
+    eligible = origin.eligible_images(filters).exclude(**{origin.product_field or "pk": product.pk})
     own = _own_vectors(origin, product.pk)
     if not own:
-        state = product_state(product, source=origin.name)
-        return Results(state=state.state, reason=state.reason)
+        found = state_of(origin, product.pk)
+        return Results(state=found.state, reason=found.reason)
     query = np.mean([row.vector for row in own], axis=0)
-    eligible = origin.eligible_images(filters).exclude(**{origin.product_field or "pk": product.pk})
-    return Results(_ranked(origin, own[0].index, query.tolist(), eligible, wanted))
+    with _named_values(filters):
+        return Results(_ranked(origin, own[0].index, query.tolist(), eligible, wanted))
 
 
 def search_by_image(
@@ -101,12 +103,13 @@ def search_by_image(
     origin = only_source(source)
     wanted = checked_limit(limit)
     eligible = origin.eligible_images(filters)
-    picture = open_image(image if isinstance(image, bytes) else read_limited(image))
+    picture = open_image(image)
     index = active_index(origin)
     if index is None:
         return Results(state=State.PENDING, reason="Nothing is indexed yet.")
     vector = encoder_of(index).encode([picture])[0]
-    return Results(_ranked(origin, index, vector.tolist(), eligible, wanted))
+    with _named_values(filters):
+        return Results(_ranked(origin, index, vector.tolist(), eligible, wanted))
 
 
 def product_state(product: models.Model, *, source: str | None = None) -> ProductState:
@@ -128,8 +131,26 @@ def state_of(source: ImageSource, product_pk: Any) -> ProductState:
         return ProductState(State.READY, images=len(pks), indexed=searchable)
     failures = [row for row in found if row.state == ImageEmbedding.State.FAILED]
     if len(failures) == len(pks):
-        return ProductState(State.FAILED, failures[0].reason, images=len(pks))
+        return ProductState(State.FAILED, _public_reason(failures), images=len(pks))
     return ProductState(State.PENDING, "The product's images wait to be indexed.", images=len(pks))
+
+
+def _public_reason(failures: Sequence[ImageEmbedding]) -> str:
+    """What is wrong with the first refused picture. What a storage said (paths, buckets, hosts) is for staff alone."""
+    refusals = {refusal.code for refusal in ImageRefused.__subclasses__()}
+    said = [row.reason for row in sorted(failures, key=lambda row: row.object_id) if row.code in refusals]
+    return said[0] if said else "The product's image file could not be read."
+
+
+@contextlib.contextmanager
+def _named_values(filters: Filters | None) -> Iterator[None]:
+    """A filter's value may pass its form and still be more than a column holds: 1e400 as a price."""
+    try:
+        yield
+    except DataError as error:
+        if not filters:
+            raise
+        raise InvalidFilter(f"A value is out of range: {', '.join(sorted(filters))}.") from error
 
 
 def checked_limit(limit: int | None) -> int:

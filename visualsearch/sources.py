@@ -12,7 +12,7 @@ from django.db import models
 from django.dispatch import Signal
 from django.utils.module_loading import import_string
 
-from visualsearch.exceptions import InvalidFilter, InvalidSource, SourceNotRegistered
+from visualsearch.exceptions import InvalidFilter, InvalidSource, MissingExtra, SourceNotRegistered
 
 ModelT = TypeVar("ModelT", bound=type[models.Model])
 Filters = Mapping[str, Any]
@@ -89,12 +89,12 @@ class ImageSource:
         """Products that pass the shop's FilterSet. Raises InvalidFilter naming what is valid."""
         if not filters:
             return products
-        filterset_class = self.filterset_class
-        known = sorted(filterset_class.get_filters()) if filterset_class else []
+        if self.filterset_class is None:
+            raise InvalidFilter(f"Unknown filter: {', '.join(sorted(filters))}. This source has no filters.")
+        filterset = self.filterset_class(data=filters, queryset=products)
+        known = sorted(name for key, field in filterset.form.fields.items() for name in _parameters(key, field.widget))
         if unknown := sorted(set(filters) - set(known)):
-            valid = f"Valid filters: {', '.join(known)}." if known else "This source has no filters."
-            raise InvalidFilter(f"Unknown filter: {', '.join(unknown)}. {valid}")
-        filterset = filterset_class(data=filters, queryset=products)
+            raise InvalidFilter(f"Unknown filter: {', '.join(unknown)}. Valid filters: {', '.join(known)}.")
         if not filterset.is_valid():
             faults = [f"{name}: {' '.join(map(str, errors))}" for name, errors in filterset.errors.items()]
             raise InvalidFilter(" ".join(faults))
@@ -103,11 +103,11 @@ class ImageSource:
 
     @property
     def filterset_class(self) -> Any:
-        return import_string(self.filterset) if isinstance(self.filterset, str) else self.filterset
+        return _imported(self.filterset, "django_filters", "django-filter")
 
     @property
     def serializer_class(self) -> Any:
-        return import_string(self.serializer) if isinstance(self.serializer, str) else self.serializer
+        return _imported(self.serializer, "rest_framework", "Django REST Framework")
 
     @property
     def storage(self) -> Any:
@@ -134,6 +134,22 @@ class ImageSource:
     def file_of(self, image: models.Model) -> models.fields.files.FieldFile:
         file: models.fields.files.FieldFile = getattr(image, self.image_field)
         return file
+
+
+def _imported(named: str | type | None, module: str, package: str) -> Any:
+    """What a dotted path names. Raises MissingExtra where it needs a library that is not installed."""
+    try:
+        return import_string(named) if isinstance(named, str) else named
+    except ModuleNotFoundError as error:
+        if error.name == module:
+            raise MissingExtra(package, "api") from error
+        raise
+
+
+def _parameters(name: str, widget: Any) -> list[str]:
+    """The query parameters of a form field: a range has two, such as price_min and price_max."""
+    suffixes = getattr(widget, "suffixes", None)
+    return [widget.suffixed(name, suffix) for suffix in suffixes] if suffixes else [name]
 
 
 _sources: dict[str, ImageSource] = {}

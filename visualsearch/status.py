@@ -9,7 +9,7 @@ from django.db.models import Count
 
 from visualsearch import indexing
 from visualsearch.exceptions import EncoderError
-from visualsearch.models import ImageEmbedding, VisualIndex, active_index, rows
+from visualsearch.models import VisualIndex, active_index
 from visualsearch.sources import ImageSource
 from visualsearch.stores import get_store
 
@@ -41,8 +41,8 @@ def status_of(source: ImageSource) -> SourceStatus:
     if index is None:
         return SourceStatus(source.name, images, pending=images)
     pending = indexing.out_of_date(index, source).filter(pk__in=source.with_file().values("pk")).count()
-    failures = rows(index, state=ImageEmbedding.State.FAILED).values_list("code").annotate(Count("pk"))
-    by_code = dict(failures.order_by("code"))
+    failures = indexing.failed(index, source).order_by().values_list("visualsearch_code").annotate(Count("pk"))
+    by_code = dict(failures.order_by("visualsearch_code"))
     failed = sum(by_code.values())
     return SourceStatus(
         source=source.name,

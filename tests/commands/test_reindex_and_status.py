@@ -174,3 +174,13 @@ def test_status_as_json(five: list[ProductImage]) -> None:
         "prepared": True,
     }
     assert product_source().name == found["source"]
+
+
+def test_failed_image_whose_file_was_replaced_counts_once(five: list[ProductImage], queue: Any) -> None:
+    broken = ProductImage.objects.create(product=five[0].product, image=upload(b"no picture"))
+    queue.run()
+    broken.image = upload(picture())
+    broken.save()
+    reindex("--pks", str(five[0].pk), "--sync")
+    (found,) = json.loads(status(json=True))["sources"]
+    assert (found["images"], found["indexed"], found["pending"], found["failed"]) == (6, 1, 5, 0)

@@ -6,13 +6,12 @@ alone, subclass a view or give ``as_view()`` other classes.
 
 from __future__ import annotations
 
-import contextlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from django.core.exceptions import PermissionDenied
-from django.db import DataError, models
+from django.db import models
 from django.http import Http404, QueryDict
 from rest_framework import exceptions
 from rest_framework.parsers import MultiPartParser
@@ -35,10 +34,9 @@ from visualsearch.api.keys import product_key
 from visualsearch.api.serializers import StateSerializer, page
 from visualsearch.api.throttles import PhotoThrottle, SimilarThrottle
 from visualsearch.conf import conf
-from visualsearch.exceptions import FileTooLarge, ImageRefused, InvalidFilter
+from visualsearch.exceptions import FileTooLarge
 from visualsearch.images.reading import megabytes
-from visualsearch.models import ImageEmbedding, VisualIndex
-from visualsearch.search import State, checked_limit, search_by_image, similar_to, state_of
+from visualsearch.search import checked_limit, search_by_image, similar_to, state_of
 from visualsearch.sources import Filters, ImageSource, get_source
 
 FORM_OVERHEAD = 64 * 1024  # bytes of a request beside its image: boundaries, part headers, limit and filters
@@ -111,12 +109,7 @@ class SimilarView(VisualSearchView):
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         product = self.get_object()
         limit, filters = self.parameters(request.query_params)
-        with _refusing_values(filters):
-            results = similar_to(product, limit, filters, source=self.source.name)
-            if results.state != State.READY:
-                self.source.eligible_images(filters)  # a wrong filter is refused in every state
-        if results.state == State.FAILED:
-            results.reason = _public_reason(self.source, product.pk)
+        results = similar_to(product, limit, filters, source=self.source.name)
         return caching.revalidated(request, Response(page(self.source, results, self.context())))
 
 
@@ -126,9 +119,7 @@ class StateView(VisualSearchView):
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         product = self.get_object()
         found = state_of(self.source, product.pk)
-        reason = _public_reason(self.source, product.pk) if found.state == State.FAILED else found.reason
-        shown = {"state": found.state, "reason": reason, "images": found.images, "indexed": found.indexed}
-        return Response(StateSerializer(shown).data)
+        return Response(StateSerializer(found).data)
 
 
 class SearchView(VisualSearchView):
@@ -150,8 +141,7 @@ class SearchView(VisualSearchView):
         given = request.query_params.copy()
         given.update(request.POST)
         limit, filters = self.parameters(given)
-        with _refusing_values(filters):
-            results = search_by_image(image, limit, filters, source=source.name)
+        results = search_by_image(image, limit, filters, source=source.name)
         return Response(page(source, results, self.context()))
 
 
@@ -160,30 +150,6 @@ def _limit(given: QueryDict) -> int:
         return checked_limit(None)
     text: Any = given["limit"]
     return checked_limit(int(text) if re.fullmatch(r"-?[0-9]{1,9}", text) else text)
-
-
-@contextlib.contextmanager
-def _refusing_values(filters: Filters) -> Iterator[None]:
-    """A filter may pass its form and still be more than a column holds: 1e400 as a price."""
-    try:
-        yield
-    except DataError as exc:
-        if not filters:
-            raise
-        raise InvalidFilter(f"A value is out of range: {', '.join(sorted(filters))}.") from exc
-
-
-def _public_reason(source: ImageSource, product_pk: Any) -> str:
-    """Why a product's images failed. What a storage said (paths, buckets, hosts) is for the admin alone."""
-    keys = [str(pk) for pk in source.images_of(product_pk).values_list("pk", flat=True)]
-    refused = ImageEmbedding.objects.filter(
-        index__source=source.name,
-        index__state=VisualIndex.State.ACTIVE,
-        object_id__in=keys,
-        state=ImageEmbedding.State.FAILED,
-        code__in=[refusal.code for refusal in ImageRefused.__subclasses__()],
-    )
-    return refused.order_by("object_id").values_list("reason", flat=True).first() or UNREADABLE
 
 
 def _check_length(request: Request) -> None:

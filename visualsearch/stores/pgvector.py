@@ -325,9 +325,9 @@ def check_connection(connection: BaseDatabaseWrapper) -> Iterator[CheckMessage]:
             "(pgvector/pgvector:pg17).",
             id="visualsearch.E011",
         )
-    elif row[1] and tuple(map(int, row[1].split(".")[:2])) < MINIMUM_VERSION:
+    elif tuple(map(int, (row[1] or row[0]).split(".")[:2])) < MINIMUM_VERSION:
         yield Error(
-            f"pgvector {row[1]} is too old; 0.8 or newer is needed.",
+            f"pgvector {row[1] or row[0]} is too old; 0.8 or newer is needed.",
             hint="Upgrade it on the server, then run: ALTER EXTENSION vector UPDATE;",
             id="visualsearch.E012",
         )

@@ -69,7 +69,7 @@ DATABASES = {"default": dj_database_url.config(default="postgresql:///shop", con
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 LANGUAGE_CODE = "en"
-LANGUAGES = [("en", "English"), ("de", "Deutsch")]
+LANGUAGES = [("en", "English")]
 TIME_ZONE = "UTC"
 USE_TZ = True
 
@@ -138,5 +138,9 @@ LOGGING = {
     "disable_existing_loggers": False,
     "formatters": {"line": {"format": "%(levelname)s %(name)s: %(message)s"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "loggers": {"visualsearch": {"handlers": ["console"], "level": "INFO"}},
+    "loggers": {
+        "visualsearch": {"handlers": ["console"], "level": "INFO"},
+        # Django's own handler is silent where DEBUG is off; an error page should leave its traceback here.
+        "django": {"handlers": ["console"], "level": "WARNING", "propagate": False},
+    },
 }

@@ -76,6 +76,7 @@ class Attempt:
     settled: bool  # the row holds the final word (a vector or a refusal) on the file that known_hash names
     hash: str = ""
     picture: Image.Image | None = None
+    vector: Vectors | None = None
     code: str = ""
     reason: str = ""
 
@@ -90,8 +91,15 @@ def index_images(index: VisualIndex, source: ImageSource, pks: Iterable[Any], *,
     wanted = [str(pk) for pk in pks]
     attempts, removed = _claim(index, source, wanted)
     outcome = Outcome(removed=removed)
-    for group in _loaded(source, encoder, attempts, force):
-        outcome += _settle(index, source, encoder, group)
+    group: list[Attempt] = []
+    for batch in _loaded(source, encoder, attempts, force):
+        _encode(encoder, batch)
+        group += batch
+        if len(group) >= encoder.batch_size * BATCHES_A_WRITE:
+            outcome += _settle(index, source, group)
+            group = []
+    if group:
+        outcome += _settle(index, source, group)
     return outcome
 
 
@@ -181,17 +189,17 @@ def _locked_files(source: ImageSource, pks: Sequence[str]) -> dict[str, str]:
 
 
 def _loaded(source: ImageSource, encoder: Encoder, attempts: list[Attempt], force: bool) -> Iterator[list[Attempt]]:
-    """Groups of attempts, read and decoded by threads ahead of the encoder, which runs in the caller's thread.
+    """Batches of attempts, read and decoded by threads ahead of the encoder, which runs in the caller's thread.
 
-    Two groups at most are held decoded, so that memory does not grow with the chunk.
+    Three batches at most are held decoded, so that memory does not grow with the chunk.
     """
-    size = encoder.batch_size * BATCHES_A_WRITE
+    size = encoder.batch_size
+    batches = [attempts[start : start + size] for start in range(0, len(attempts), size)]
     ahead: deque[list[Future[Attempt]]] = deque()
     with ThreadPoolExecutor(max_workers=max(1, conf.THREADS), thread_name_prefix="visualsearch") as pool:
-        for start in range(0, len(attempts), size):
-            group = attempts[start : start + size]
-            ahead.append([pool.submit(_load, source, encoder, attempt, force) for attempt in group])
-            if len(ahead) > 1:
+        for batch in batches:
+            ahead.append([pool.submit(_load, source, encoder, attempt, force) for attempt in batch])
+            if len(ahead) > 2:
                 yield [future.result() for future in ahead.popleft()]
         while ahead:
             yield [future.result() for future in ahead.popleft()]
@@ -225,48 +233,40 @@ def _read(source: ImageSource, attempt: Attempt) -> bytes | None:
     return None
 
 
-def _settle(index: VisualIndex, source: ImageSource, encoder: Encoder, group: list[Attempt]) -> Outcome:
-    """Encodes one group and writes all of it, each image by itself right."""
-    pictured, vectors = _encode_all(encoder, [attempt for attempt in group if attempt.picture is not None])
+def _encode(encoder: Encoder, batch: list[Attempt]) -> None:
+    """Vectors in the place of pictures. A picture that the encoder cannot take fails alone."""
+    pictured = [attempt for attempt in batch if attempt.picture is not None]
+    try:
+        vectors = encoder.encode([attempt.picture for attempt in pictured])  # type: ignore[misc]
+    except EncoderError as error:
+        if len(pictured) > 1:
+            for attempt in pictured:
+                _encode(encoder, [attempt])
+        else:
+            pictured[0].code, pictured[0].reason = error.code, str(error)
+    else:
+        for attempt, vector in zip(pictured, vectors, strict=True):
+            attempt.vector = vector
+    for attempt in pictured:
+        attempt.picture = None  # its memory is wanted for the next ones
+
+
+def _settle(index: VisualIndex, source: ImageSource, group: list[Attempt]) -> Outcome:
+    """Writes all of a group, each image by itself right."""
     outcome = Outcome()
     with transaction.atomic(using=router.db_for_write(ImageEmbedding)):
-        ours = _still_ours(index, group)
-        kept = [number for number, attempt in enumerate(pictured) if attempt.object_id in ours]
-        _write_indexed(index, [pictured[number] for number in kept])
-        get_store().upsert(index, [pictured[number].object_id for number in kept], vectors[kept])
-        outcome.indexed = len(kept)
-        for attempt in group:
-            if attempt.object_id not in ours:
-                outcome.superseded += 1
-            elif attempt.code:
+        held = _still_ours(index, group)
+        ours = [attempt for attempt in group if attempt.object_id in held]
+        outcome.superseded = len(group) - len(ours)
+        outcome.indexed = _write_indexed(index, [attempt for attempt in ours if attempt.vector is not None])
+        for attempt in ours:
+            if attempt.code:
                 _write_refused(index, attempt, outcome)
-            elif attempt.picture is None:
+            elif attempt.vector is None:
                 _write_unchanged(index, attempt)
                 outcome.unchanged += 1
-    _announce(index, source, [attempt for attempt in group if attempt.object_id in ours])
+    _announce(index, source, ours)
     return outcome
-
-
-def _encode_all(encoder: Encoder, attempts: list[Attempt]) -> tuple[list[Attempt], Vectors]:
-    """``_encode`` batch by batch, so that a picture at fault costs its own batch alone a second try."""
-    size = encoder.batch_size
-    return _joined(encoder, [_encode(encoder, attempts[n : n + size]) for n in range(0, len(attempts), size)])
-
-
-def _encode(encoder: Encoder, attempts: list[Attempt]) -> tuple[list[Attempt], Vectors]:
-    """The attempts that have a vector, and their vectors. A picture that the encoder cannot take fails alone."""
-    try:
-        return attempts, encoder.encode([attempt.picture for attempt in attempts])  # type: ignore[misc]
-    except EncoderError as error:
-        if len(attempts) == 1:
-            attempts[0].picture, attempts[0].code, attempts[0].reason = None, error.code, str(error)
-            return [], np.empty((0, encoder.dimensions), np.float32)
-    return _joined(encoder, [_encode(encoder, [attempt]) for attempt in attempts])
-
-
-def _joined(encoder: Encoder, parts: list[tuple[list[Attempt], Vectors]]) -> tuple[list[Attempt], Vectors]:
-    nothing = np.empty((0, encoder.dimensions), np.float32)
-    return [attempt for kept, _ in parts for attempt in kept], np.concatenate([nothing, *(part for _, part in parts)])
 
 
 def _still_ours(index: VisualIndex, group: list[Attempt]) -> set[str]:
@@ -275,9 +275,9 @@ def _still_ours(index: VisualIndex, group: list[Attempt]) -> set[str]:
     return {pk for pk, claim in locked.values_list("object_id", "claim") if claim == claims[pk]}
 
 
-def _write_indexed(index: VisualIndex, attempts: list[Attempt]) -> None:
+def _write_indexed(index: VisualIndex, attempts: list[Attempt]) -> int:
     if not attempts:
-        return
+        return 0
     now = timezone.now()
     # All rows exist and are locked, so this updates each with its own values, at a tenth of what CASE WHEN costs.
     ImageEmbedding.objects.bulk_create(
@@ -296,6 +296,9 @@ def _write_indexed(index: VisualIndex, attempts: list[Attempt]) -> None:
         unique_fields=["index", "object_id"],
         update_fields=["state", "file", "content_hash", "indexed_at", "code", "reason", "attempts"],
     )
+    vectors = np.stack([attempt.vector for attempt in attempts])  # type: ignore[misc]
+    get_store().upsert(index, [attempt.object_id for attempt in attempts], vectors)
+    return len(attempts)
 
 
 def _write_unchanged(index: VisualIndex, attempt: Attempt) -> None:
@@ -328,7 +331,7 @@ def _write_refused(index: VisualIndex, attempt: Attempt, outcome: Outcome) -> No
 def _announce(index: VisualIndex, source: ImageSource, group: list[Attempt]) -> None:
     for attempt in group:
         about: dict[str, Any] = {"source": source, "index": index, "object_id": attempt.object_id}
-        if attempt.picture is not None:
+        if attempt.vector is not None:
             post_indexed.send_robust(sender=source.model, **about)
         elif attempt.code:
             post_failed.send_robust(sender=source.model, code=attempt.code, reason=attempt.reason, **about)

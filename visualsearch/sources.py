@@ -83,7 +83,7 @@ class ImageSource:
         """Images of products that may be shown now and pass the filters. Raises InvalidFilter."""
         products = self.filter_products(self.eligible_products(), filters or {})
         path = f"{self.product_field}__in" if self.product_field else "pk__in"
-        return self.images().filter(**{path: products.order_by().values("pk")})
+        return self.images().filter(**{path: _keys(products)})
 
     def filter_products(self, products: models.QuerySet[Any], filters: Filters) -> models.QuerySet[Any]:
         """Products that pass the shop's FilterSet. Raises InvalidFilter naming what is valid."""
@@ -150,6 +150,18 @@ def _parameters(name: str, widget: Any) -> list[str]:
     """The query parameters of a form field: a range has two, such as price_min and price_max."""
     suffixes = getattr(widget, "suffixes", None)
     return [widget.suffixed(name, suffix) for suffix in suffixes] if suffixes else [name]
+
+
+def _keys(products: models.QuerySet[Any]) -> models.QuerySet[Any]:
+    """Their primary keys, for an IN.
+
+    Filters over related rows ask for DISTINCT, which means nothing in there and keeps PostgreSQL from looking products
+    up one by one. Measured at 90,000 images: a filter on categories took three times as long with it.
+    """
+    keys = products.order_by().values("pk")
+    if not (keys.query.is_sliced or keys.query.distinct_fields or keys.query.combinator):
+        keys.query.distinct = False
+    return keys
 
 
 _sources: dict[str, ImageSource] = {}

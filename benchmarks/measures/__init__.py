@@ -1,0 +1,1 @@
+"""What each benchmark measures. Imported when Django is set up on the benchmark's own stage."""

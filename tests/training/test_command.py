@@ -47,6 +47,12 @@ def test_mistakes_are_answered_with_one_sentence(tf, painted: Path, tmp_path: Pa
     assert "\n" not in str(caught.value)
 
 
+def test_queries_that_were_trained_on_judge_nothing(painted: Path, tmp_path: Path) -> None:
+    options = Options("nobody", (painted,), tmp_path / "out", queries=painted.parent, gallery=painted)
+    with pytest.raises(VisualSearchError, match="they overlap"):
+        distil(options, print)
+
+
 def test_a_wrong_folder_gives_an_exit_status(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
@@ -96,5 +102,12 @@ def test_a_run_survives_kill_9_and_ends_with_a_card(
     assert figures["queries"] == figures["gallery"] == 1
     assert figures["student"]["p_at_1"]["value"] == 1
     card = (out / "MODEL_CARD.md").read_text()
-    for fact in (record["teacher_fingerprint"], "seed 4", "Licence", "Limits", "| student | 1.000"):
+    for fact in (
+        record["teacher_fingerprint"],
+        "seed 4",
+        "Licence",
+        "Limits",
+        "No query was trained on.",
+        "| student | 1.000",
+    ):
         assert fact in card

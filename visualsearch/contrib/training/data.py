@@ -59,6 +59,12 @@ def find_pictures(folder: Path) -> list[Path]:
     return paths
 
 
+def overlap(one: Path, other: Path) -> bool:
+    """Whether one folder is the other, or lies inside it."""
+    one, other = one.resolve(), other.resolve()
+    return one.is_relative_to(other) or other.is_relative_to(one)
+
+
 def read_picture(path: Path, short_side: int | None = None) -> Pixels:
     """The upright RGB picture at `path`, uint8 (height, width, 3), its short side at most `short_side` px.
 

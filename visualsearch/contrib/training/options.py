@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .data import Crops, Pictures, find_pictures, load_pictures
+from .data import Crops, Pictures, find_pictures, load_pictures, overlap
 from .exceptions import TrainingError
 
 if TYPE_CHECKING:
@@ -78,6 +78,9 @@ def check(options: Options) -> None:
         raise TrainingError("--size and --last-size must be multiples of 32 px.")
     if (options.queries is None) != (options.gallery is None):
         raise TrainingError("--queries and --gallery go together.")
+    trained_on = [folder for folder in options.images if options.queries and overlap(folder, options.queries)]
+    if trained_on:
+        raise TrainingError(f"{options.queries} cannot judge weights trained on {trained_on[0]}: they overlap.")
 
 
 def distil(options: Options, report: Callable[[str], None]) -> Path:

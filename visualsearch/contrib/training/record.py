@@ -11,6 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .data import overlap
 from .distil import STUDENT_WEIGHTS, Distillation
 from .evaluate import agreement, embed, labelled, retrieval
 
@@ -55,6 +56,8 @@ def judge(
     for path, reason in [*asked.unreadable, *searched.unreadable]:
         report(f"  left out: {path} ({reason})")
     measured: dict[str, Any] = {"queries": len(asked.labels), "gallery": len(searched.labels)}
+    trained_on = [Path(folder) for folder in json.loads((out / RECORD).read_text())["images"]]
+    measured["gallery_trained_on"] = any(overlap(folder, gallery) for folder in trained_on)
     embedded = {}
     for name, model in (("student", student), ("teacher", teacher.model)):
         embedded[name] = embed(model, asked.pixels)
@@ -77,6 +80,11 @@ def _row(name: str, figures: dict[str, dict[str, float]]) -> str:
     return f"| {name} | " + " | ".join(cells) + " |"
 
 
+def _seen(measured: dict[str, Any]) -> str:
+    seen = " The gallery's pictures were among the training pictures, without their classes."
+    return "No query was trained on." + (seen if measured.get("gallery_trained_on") else "")
+
+
 def card(run: dict[str, Any], measured: dict[str, Any]) -> str:
     """A draft of the model card in Markdown, from run.json and figures.json."""
     crops = ", ".join(f"{count:,} {part}" for part, count in run["crops"].items())
@@ -91,13 +99,13 @@ Pixels in [-1, 1], 224 px, global average pooling, 1280 numbers; for nearest-nei
 - **Start**: random weights, seed {run["seed"]}; each normalisation's mean and variance set once from one batch.
 - **Pictures**: {run["pictures"]:,}, unlabelled, from {folders}; a folder named twice counts twice.
 - **Recipe**: `visualsearch_distil`; crops seen: {crops}; {run["trained_seconds"] / 60:.0f} minutes on {run["machine"]}.
-- **Command**: `{run["command"]}`; the same weights again: `--steps {run["steps"]}` in place of `--minutes`, as closely
-  as a clock-driven schedule can be followed.
+- **Command**: `{run["command"]}`. The schedule follows the clock unless `--steps` is given: only a run
+  of `--steps` gives the same weights again.
 
 ## Figures
 
 {measured["queries"]} queries against {measured["gallery"]} pictures, whole pictures at 224 px, a hit is the same class,
-95% bootstrap intervals over queries. mAP@10 averages over the hits retrieved.
+95% bootstrap intervals over queries. mAP@10 averages over the hits retrieved. {_seen(measured)}
 
 | embedding | P@1 | P@10 | mAP@10 | hit@10 |
 | --- | --- | --- | --- | --- |
@@ -108,12 +116,12 @@ Mean cosine to the teacher on the queries: {agreed}.
 
 ## Licence
 
-The weights are this project's own and carry its licence. The pictures were used for training only and are not
-part of the weights' distribution.
+To be written before the weights are shared: the licences of the teacher's weights and of each folder of pictures. No
+weight of the teacher and no picture is part of the file.
 
 ## Limits
 
-- It imitates its teacher, on pictures mostly of clothing and fashion: expect less on other goods.
-- Similarity is of looks, not of make, size or material, and of people nothing was measured.
+- It imitates its teacher on the kind of pictures named above; on other goods nothing was measured.
+- Similarity is of looks, not of make, size or material.
 - Figures hold for whole pictures at 224 px; small goods in busy photos should be cropped first.
 """

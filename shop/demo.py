@@ -20,7 +20,6 @@ from pathlib import Path
 
 from shop.database import BASE_DIR, DatabaseUnusable, check_database, ensure_database_url, stop_database
 
-SHARED_WEIGHTS = BASE_DIR.parent / "shared" / "weights" / "mobilenet_v2_1.0_224_imagenet_notop.weights.h5"
 LOGIN = "admin"
 
 
@@ -84,17 +83,12 @@ def check_port(port: int) -> None:
 
 
 def chosen_weights(named: str | None) -> str:
-    """What the demo's VISUALSEARCH["WEIGHTS"] is: as named, else bundled, else the real ones beside the project."""
-    if named:
-        if named not in ("imagenet", "random") and not Path(named).is_file():
-            raise DemoStopped(f"WEIGHTS={named} is not a file.")
-        return str(Path(named).resolve()) if Path(named).is_file() else named
-    bundled = BASE_DIR / "visualsearch" / "encoders" / "weights" / "mobilenet_v2.tflite"
-    if bundled.is_file():
-        return ""
-    if SHARED_WEIGHTS.is_file():
-        return str(SHARED_WEIGHTS)
-    raise DemoStopped("There are no weights for the encoder; name them: make demo WEIGHTS=mobilenet_v2.weights.h5")
+    """What the demo's VISUALSEARCH["WEIGHTS"] is: as named, or empty for those in the package."""
+    if not named or named in ("imagenet", "random"):
+        return named or ""
+    if not Path(named).is_file():
+        raise DemoStopped(f"WEIGHTS={named} is not a file.")
+    return str(Path(named).resolve())
 
 
 def build_encoder() -> None:

@@ -117,15 +117,20 @@ Q_CLUSTER = {
 }
 
 
-def chosen_weights() -> str | None:
+def remembered_weights() -> str | None:
     """What the last ``make demo`` was given, so that commands beside it use the same model."""
     path = VAR / "weights"
     return (path.read_text() or None) if path.exists() else None
 
 
+WEIGHTS = os.environ.get("WEIGHTS", remembered_weights()) or None
+
+
 VISUALSEARCH = {
     "MODEL_CACHE": VAR / "models",
-    "WEIGHTS": os.environ.get("WEIGHTS") or chosen_weights(),
+    # The compact encoder's weights are in the package; those of width 1.0 have to be named.
+    "ENCODER": "mobilenet_v2" if WEIGHTS else "mobilenet_v2_compact",
+    "WEIGHTS": WEIGHTS,
     "THUMBNAIL": "visualsearch.thumbnails.easy_thumbnails",
 }
 

@@ -20,6 +20,7 @@ PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 VISUALSEARCH = {
     **VISUALSEARCH,
     "MODEL_CACHE": BASE_DIR / "var" / "test-models",
+    "ENCODER": "mobilenet_v2",
     "WEIGHTS": None,
 }
 

@@ -178,9 +178,9 @@ def test_setup_is_the_preparation_of_make_demo(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(sys, "argv", command[2:])
     asked = demo.parsed()
     assert asked.prepare_only
-    assert asked.weights == "${WEIGHTS-imagenet}" == compose()["x-shop"]["environment"]["WEIGHTS"]
-    bundled = ROOT / "visualsearch" / "encoders" / "weights" / "mobilenet_v2.tflite"
-    assert not bundled.exists(), "With bundled weights the default is the empty WEIGHTS: ${WEIGHTS-}"
+    assert asked.weights == "${WEIGHTS-}" == compose()["x-shop"]["environment"]["WEIGHTS"]
+    bundled = ROOT / "visualsearch" / "encoders" / "weights" / "mobilenet_v2_compact.tflite"
+    assert bundled.exists(), "The empty default stands for the weights in the package."
 
 
 def test_ports() -> None:

@@ -40,6 +40,7 @@ def begin(source: ImageSource) -> VisualIndex:
 
 def activate(index: VisualIndex) -> None:
     """Makes this the version that searches use, in one transaction; the one before is kept, retired."""
+    get_store().prepare(index)
     with transaction.atomic(using=router.db_for_write(VisualIndex)):
         versions = VisualIndex.objects.filter(source=index.source).select_for_update()
         before = [version.pk for version in versions if version.state == State.ACTIVE and version.pk != index.pk]

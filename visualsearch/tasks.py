@@ -9,7 +9,7 @@ from datetime import timedelta
 from itertools import islice
 from typing import Any
 
-from django.db import DEFAULT_DB_ALIAS, transaction
+from django.db import DEFAULT_DB_ALIAS, connections, transaction
 from django.utils import timezone
 
 from visualsearch import lifecycle
@@ -38,8 +38,8 @@ def enqueue(function: str, *args: Any, delay: float = 0) -> None:
 class _Batch(threading.local):
     """Primary keys saved in this thread's transaction, by database and source; the first hook to run takes all.
 
-    Keys of a transaction or savepoint that was rolled back may stay behind and travel with the next enqueue. That is
-    harmless: a task finds no such image, or one that has not changed.
+    Keys of a savepoint that was rolled back may travel with the others. That is harmless: a task finds no such image,
+    or one that has not changed.
     """
 
     def __init__(self) -> None:
@@ -51,6 +51,8 @@ _batch = _Batch()
 
 def request(source: ImageSource, pk: Any, using: str = DEFAULT_DB_ALIAS) -> None:
     """Asks for an image to be indexed once the present transaction is committed."""
+    if not connections[using].run_on_commit:
+        _batch.keys.pop((using, source.name), None)  # of a transaction that was rolled back
     _batch.keys.setdefault((using, source.name), {})[str(pk)] = None
     transaction.on_commit(lambda: _flush(using, source.name), using=using, robust=True)
 

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.encoders.built import ensure_built
 from tests.package.building import VirtualEnvironment
 from tests.package.page import blocks, code, commands
 from tests.package.project import Project, own_database
@@ -73,7 +71,6 @@ def test_quickstart_page(
     """Every step of the page with its own code, a real worker, real photographs and the real network."""
     project = Project(tmp_path / "site", full, "products", database)
     project.apply(code(*STEPS))
-    shutil.copyfile(ensure_built("mobilenet_v2"), project.folder / "mobilenet_v2.tflite")
     template = tmp_path / "product.html"
     template.write_text(next(block.text for block in blocks("Pages") if block.language == "html"))
     *start, worker = commands("python manage.py", "Start")

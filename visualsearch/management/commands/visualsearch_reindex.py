@@ -15,7 +15,6 @@ from visualsearch.conf import conf
 from visualsearch.exceptions import SourceNotRegistered, VisualSearchError
 from visualsearch.indexing import Outcome
 from visualsearch.sources import ImageSource, all_sources, get_source
-from visualsearch.stores import get_store
 
 POLL_SECONDS = 0.5
 
@@ -96,7 +95,6 @@ class Command(BaseCommand):
                     f"{source}: the storage failed for {sum(map(len, outcome.retry.values()))} images; the active "
                     "version is still in use. Run the same command again to go on."
                 )
-        get_store().prepare(index)
         lifecycle.activate(index)
         self.stdout.write(f"{source}: version {index.pk} is active, {described(outcome)}.")
         return outcome

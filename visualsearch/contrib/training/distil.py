@@ -23,6 +23,8 @@ from .schedule import Part, Schedule
 
 logger = logging.getLogger(__name__)
 STUDENT_WEIGHTS = "student.weights.h5"
+# Seconds; a step that took longer was suspended, which is not training.
+LONGEST_STEP = 120.0
 # Options of glibc's mallopt(3).
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX = -1, -2, -4
 
@@ -114,7 +116,7 @@ class Distillation:
                     batches = self._enter(part, batches)
                 losses = self._step(part, next(batches))
                 now = time.monotonic()
-                self.state.trained_seconds += now - began
+                self.state.trained_seconds += min(now - began, LONGEST_STEP)
                 if now - reported >= self.settings.report_every:
                     self.report(f"{losses}; {self._pace()}")
                     reported = now

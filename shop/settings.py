@@ -32,6 +32,7 @@ INSTALLED_APPS = [
     "django_q",
     "easy_thumbnails",
     "visualsearch",
+    "visualsearch.contrib.training",
     "catalog",
 ]
 

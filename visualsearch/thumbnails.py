@@ -6,16 +6,19 @@ picture to show it raises ThumbnailError; a page then shows none.
 
 from __future__ import annotations
 
+import time
 from typing import Any, NamedTuple
 
 from django.apps import apps
 from django.core.files.images import get_image_dimensions
 from django.db import router, transaction
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from visualsearch.conf import conf
 from visualsearch.exceptions import MissingExtra, VisualSearchError
 from visualsearch.images import open_image
+
+WAITS = (0.05, 0.1, 0.2)  # seconds, for a thumbnail that is being written
 
 
 class ThumbnailError(VisualSearchError):
@@ -99,6 +102,13 @@ def _source(file: Any, size: tuple[int, int], **options: Any) -> Image.Image:
 
 
 def _header_size(made: Any) -> tuple[int, int]:
+    """The size in the thumbnail's first bytes. Another request may be writing the file at this very moment."""
+    for seconds in WAITS:
+        try:
+            with made.storage.open(made.name) as file, Image.open(file) as image:
+                return image.size
+        except UnidentifiedImageError:
+            time.sleep(seconds)
     with made.storage.open(made.name) as file, Image.open(file) as image:
         return image.size
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -146,3 +147,15 @@ def test_a_shop_s_own_function(use_settings: Any) -> None:
 
 def from_a_service(file: Any, side: int) -> thumbnails.Thumbnail:
     return thumbnails.Thumbnail(f"https://img.example/{side}", side, side)
+
+
+def test_thumbnail_that_another_request_is_writing_is_waited_for(media: Path, use_settings: Any) -> None:
+    use_settings(THUMBNAIL="visualsearch.thumbnails.easy_thumbnails")
+    file = image_file(shelf.picture(size=(400, 200), kind="JPEG"))
+    path = media / thumbnails.thumbnail(file, 100).url.removeprefix("/media/")
+    whole = path.read_bytes()
+    path.write_bytes(b"")
+    writer = threading.Timer(0.1, path.write_bytes, [whole])
+    writer.start()
+    assert thumbnails.thumbnail(file, 100)[1:] == (100, 50)
+    writer.join()

@@ -137,7 +137,7 @@ def plan(index: VisualIndex, product: Product, vector: Any, filters: dict[str, A
         lines = query.explain(analyze=True)
     near = lines[lines.index("CTE near") : lines.index("CTE page")]
     way = "hnsw" if hnsw_name(index) in near else "exact"
-    return way if "(never executed)" in lines[lines.index("SELECT* 2") :] else f"{way}+exact"
+    return way if "(never executed)" in lines[lines.index("SELECT* 3") :] else f"{way}+exact"
 
 
 def index_megabytes(index: VisualIndex) -> float:

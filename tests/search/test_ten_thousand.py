@@ -94,7 +94,7 @@ def test_the_versions_own_hnsw_index_is_used(index: VisualIndex, queries: list[A
         plan = query.explain(analyze=True)
     near = plan[plan.index("CTE near") : plan.index("CTE page")]
     assert f"Index Scan using {hnsw_name(index)}" in near
-    every = plan[plan.index("SELECT* 2") :]
+    every = plan[plan.index("SELECT* 3") :]
     assert "(never executed)" in every, "the exact scan is not started where the graph fills the page"
 
 

@@ -17,7 +17,7 @@ DEMO_FOLDER = BASE_DIR / "var" / "postgres"
 
 # Sized for one small machine: the index of 100,000 vectors is built in memory, and fits in the cache.
 CONFIGURATION = {
-    "shared_buffers": "256MB",
+    "shared_buffers": "512MB",
     "maintenance_work_mem": "1GB",
     "max_parallel_maintenance_workers": "2",
     "max_connections": "60",

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from copy import copy
 from typing import Any
 
@@ -169,8 +170,9 @@ class _DocumentedView(OpenApiViewExtension):
     method = "get"
     filtered = True
 
+    @abstractmethod
     def description(self) -> Any:
-        raise NotImplementedError
+        """The extend_schema() of the view's method."""
 
     def view_replacement(self) -> Any:
         attributes = {"filter_backends": [SourceFilters] if self.filtered else [], "queryset": _no_products()}

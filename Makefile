@@ -23,7 +23,7 @@ demo: .venv/installed
 	@$(BIN)/python -m shop.demo --port $(PORT) $(if $(IMAGES),--images "$(IMAGES)") $(if $(WEIGHTS),--weights "$(WEIGHTS)")
 
 test: .venv/installed
-	$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 lint: .venv/installed
 	$(BIN)/ruff check .

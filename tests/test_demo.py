@@ -22,7 +22,7 @@ from django.db import connection
 from tests.encoders.built import ensure_built
 from tests.processes import ROOT, wait_until
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("demo")]
+pytestmark = [pytest.mark.slow]
 
 
 @pytest.fixture

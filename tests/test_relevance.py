@@ -19,7 +19,6 @@ from visualsearch.models import ImageEmbedding
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.queue,
-    pytest.mark.xdist_group("relevance"),
     pytest.mark.django_db(transaction=True),
 ]
 

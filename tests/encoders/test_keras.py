@@ -22,7 +22,7 @@ from visualsearch.encoders.model_file import ModelFile
 from visualsearch.exceptions import EncoderError, InvalidWeights
 
 # One process with TensorFlow for all of them, also when tests run in parallel.
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("keras")]
+pytestmark = [pytest.mark.slow]
 
 Keras = Callable[..., Any]
 CONV1 = "layers/conv2d/vars/0"

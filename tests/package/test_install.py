@@ -14,7 +14,7 @@ from tests.package.building import VirtualEnvironment
 from tests.package.page import blocks, code, commands
 from tests.package.project import Project, own_database
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("package")]
+pytestmark = [pytest.mark.slow]
 
 STEPS = ("Install", "The shop", "Five lines", "The model", "Start", "Search", "Pages", "REST API")
 FAKE = "VISUALSEARCH['ENCODER'] = 'visualsearch.testing.FakeEncoder'"

@@ -13,8 +13,6 @@ import pytest
 import visualsearch
 from tests.package.building import ROOT
 
-pytestmark = pytest.mark.xdist_group("package")
-
 KINDS = (
     "visualsearch/migrations/0001_initial.py",
     "visualsearch/templates/visualsearch/page.html",

@@ -16,7 +16,7 @@ from tests.shelf import make_product, picture, product_source, shade, upload
 from visualsearch import lifecycle, search_by_image
 from visualsearch.models import ImageEmbedding
 
-pytestmark = [pytest.mark.queue, pytest.mark.xdist_group("queue")]
+pytestmark = [pytest.mark.queue]
 
 # Short enough for a test: a task that nobody acknowledged is handed out again after 8 seconds.
 QUICK = {"timeout": 6, "retry": 8, "workers": 2, "poll": 0.1}

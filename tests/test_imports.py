@@ -27,7 +27,7 @@ FLOORS: tuple[set[str], ...] = (
     {"lifecycle", "status"},
     {"indexing", "search"},
     {"encoders", "stores", "sources", "images", "thumbnails", "signals"},
-    {"models", "migrations"},
+    {"models", "migrations", "statements"},
     {"conf", "exceptions"},
 )
 FLOOR = {room: number for number, floor in enumerate(FLOORS) for room in floor}

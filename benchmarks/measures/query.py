@@ -22,8 +22,9 @@ from visualsearch.encoders import get_encoder
 from visualsearch.models import VisualIndex
 from visualsearch.search import Results
 from visualsearch.sources import get_source
+from visualsearch.statements import SentTogether
 from visualsearch.stores import get_store
-from visualsearch.stores.pgvector import SentTogether, hnsw_name, nearest_images, search_settings
+from visualsearch.stores.pgvector import hnsw_name, nearest_images, search_settings
 
 SIZES, QUICK_SIZES = (10_000, 90_000), (1000, 2000)
 QUERIES, QUICK_QUERIES = 100, 5

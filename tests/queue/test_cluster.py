@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.db import transaction
+from django.db import connection, transaction
+from django.test.utils import CaptureQueriesContext
 
 from catalog.models import ProductImage
 from tests.encoders.built import ensure_built
@@ -100,3 +101,18 @@ def test_delayed_task_is_scheduled_and_then_runs(transactional_db: None, fake_en
     (queued,) = OrmQ.objects.all()
     assert queued.task["args"] == ("product", [str(image.pk)], False)
     assert not Schedule.objects.exists()
+
+
+def test_enqueue_waits_for_no_disk_and_leaves_the_shops_own_commit_alone(transactional_db: None) -> None:
+    from django_q.models import OrmQ
+
+    from visualsearch import tasks
+
+    with CaptureQueriesContext(connection) as alone:
+        tasks.enqueue("visualsearch.tasks.index_images", "product", ["1"], False)
+    (queued,) = [query["sql"] for query in alone.captured_queries if "django_q_ormq" in query["sql"]]
+    assert queued.startswith("SET LOCAL synchronous_commit = off; INSERT")
+    with CaptureQueriesContext(connection) as inside, transaction.atomic():
+        tasks.enqueue("visualsearch.tasks.index_images", "product", ["2"], False)
+    assert not any("synchronous_commit" in query["sql"] for query in inside.captured_queries)
+    assert OrmQ.objects.count() == 2

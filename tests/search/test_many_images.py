@@ -11,8 +11,9 @@ from django.db import connection
 from catalog.models import Product, ProductImage
 from tests.shelf import make_product, product_source
 from visualsearch.models import ImageEmbedding, VisualIndex
+from visualsearch.statements import SentTogether
 from visualsearch.stores import get_store
-from visualsearch.stores.pgvector import SentTogether, nearest_images, search_settings
+from visualsearch.stores.pgvector import nearest_images, search_settings
 from visualsearch.testing import FakeEncoder
 
 pytestmark = pytest.mark.django_db

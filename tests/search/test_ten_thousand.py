@@ -18,8 +18,9 @@ from tests.shelf import product_source
 from visualsearch import similar_to
 from visualsearch.encoders import get_encoder
 from visualsearch.models import ImageEmbedding, VisualIndex
+from visualsearch.statements import SentTogether
 from visualsearch.stores import get_store
-from visualsearch.stores.pgvector import SentTogether, hnsw_name, nearest_images, search_settings
+from visualsearch.stores.pgvector import hnsw_name, nearest_images, search_settings
 
 pytestmark = [pytest.mark.slow, pytest.mark.django_db]
 

@@ -25,6 +25,7 @@ from visualsearch.conf import conf
 from visualsearch.encoders.base import Vectors
 from visualsearch.exceptions import StoreError
 from visualsearch.models import ImageEmbedding, VisualIndex, rows
+from visualsearch.statements import SentTogether
 from visualsearch.stores.base import Neighbour, Store
 
 MAX_DIMENSIONS = 4000  # of an HNSW index over halfvec
@@ -144,30 +145,6 @@ def advisory_lock(connection: BaseDatabaseWrapper, number: int) -> Iterator[bool
         finally:
             if ours and not connection.in_atomic_block:
                 cursor.execute("SELECT pg_advisory_unlock(%s, %s)", key)
-
-
-class SentTogether:
-    """Puts settings in front of the next SELECT, in one round trip and one transaction.
-
-    Several statements in one simple query run as one transaction, so SET LOCAL lasts for exactly that query.
-    """
-
-    def __init__(self, connection: BaseDatabaseWrapper, settings: str) -> None:
-        self.settings = settings
-        self.wrapper = connection.execute_wrapper(self)
-
-    def __call__(self, execute: Any, sql: str, params: Any, many: bool, context: dict[str, Any]) -> Any:
-        result = execute(self.settings + sql, params, many, context)
-        cursor = context["cursor"].cursor
-        while cursor.nextset():
-            pass
-        return result
-
-    def __enter__(self) -> None:
-        self.wrapper.__enter__()
-
-    def __exit__(self, *exc: Any) -> None:
-        self.wrapper.__exit__(*exc)
 
 
 def search_settings() -> str:

@@ -11,6 +11,7 @@ from itertools import islice
 from typing import Any
 
 from django.db import DEFAULT_DB_ALIAS, connections, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.utils import timezone
 
 from visualsearch import lifecycle
@@ -28,38 +29,42 @@ def enqueue(function: str, *args: Any, delay: float = 0) -> None:
     The setting ENQUEUE names another callable of this signature for a shop on another queue. Raises MissingExtra.
     """
     try:
-        import django_q.tasks  # noqa: F401
+        from django_q.tasks import async_task, schedule
     except ImportError as error:
         raise MissingExtra("django-q2", "queue") from error
     with _without_waiting_for_the_disk():
-        _hand_over(function, args, delay)
-
-
-def _hand_over(function: str, args: tuple[Any, ...], delay: float) -> None:
-    from django_q.tasks import async_task, schedule
-
-    if delay:
-        schedule(function, *args, schedule_type="O", next_run=timezone.now() + timedelta(seconds=delay))
-    else:
-        async_task(function, *args, group="visualsearch", save=False)
+        if delay:
+            schedule(function, *args, schedule_type="O", next_run=timezone.now() + timedelta(seconds=delay))
+        else:
+            async_task(function, *args, group="visualsearch", save=False)
 
 
 @contextlib.contextmanager
 def _without_waiting_for_the_disk() -> Iterator[None]:
-    """The queue's rows are committed without waiting for the disk: that halves what a save costs.
+    """The queue's rows are committed without waiting for the disk a second time after the image's own commit.
 
     Should the database's machine fail in the next half second, the task may be gone while the image is there. It is
     then pending, as after a crash between commit and enqueue, and visualsearch_reindex --missing takes it up. Inside a
-    transaction nothing is done, since the setting would hold for the shop's own commit.
+    transaction nothing is done, since the setting would hold for the shop's own commit; nor with server-side binding,
+    which takes one statement at a time.
     """
     from django_q.conf import Conf
 
     connection = connections[Conf.ORM] if Conf.ORM else None
-    if connection is None or connection.vendor != "postgresql" or connection.in_atomic_block:
+    if (
+        connection is None
+        or connection.vendor != "postgresql"
+        or connection.in_atomic_block
+        or _binds_apart(connection)
+    ):
         yield
         return
     with SentTogether(connection, "SET LOCAL synchronous_commit = off; "):
         yield
+
+
+def _binds_apart(connection: BaseDatabaseWrapper) -> bool:
+    return bool((connection.settings_dict.get("OPTIONS") or {}).get("server_side_binding"))
 
 
 class _Batch(threading.local):

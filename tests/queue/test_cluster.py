@@ -116,3 +116,15 @@ def test_enqueue_waits_for_no_disk_and_leaves_the_shops_own_commit_alone(transac
         tasks.enqueue("visualsearch.tasks.index_images", "product", ["2"], False)
     assert not any("synchronous_commit" in query["sql"] for query in inside.captured_queries)
     assert OrmQ.objects.count() == 2
+
+
+def test_enqueue_with_server_side_binding_sends_one_statement(
+    transactional_db: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from visualsearch import tasks
+
+    monkeypatch.setitem(connection.settings_dict, "OPTIONS", {"server_side_binding": True})
+    with CaptureQueriesContext(connection) as captured:
+        tasks.enqueue("visualsearch.tasks.index_images", "product", ["1"], False)
+    (queued,) = [query["sql"] for query in captured.captured_queries if "django_q_ormq" in query["sql"]]
+    assert queued.startswith("INSERT")

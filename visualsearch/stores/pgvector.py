@@ -31,7 +31,7 @@ from visualsearch.stores.base import Neighbour, Store
 MAX_DIMENSIONS = 4000  # of an HNSW index over halfvec
 MINIMUM_VERSION = (0, 8)
 MAX_EF_SEARCH = 1000  # pgvector's own limit
-OVERSAMPLING = 4  # rows that the graph is asked for, for each product wanted
+OVERSAMPLING = 4  # rows that the graph is asked for, for each one wanted: it orders them by half-precision distances
 WIDE_OVERSAMPLING = 40  # the same where products have so many images that the first rows name too few of them
 PLAIN: dict[Any, Any] = {
     models.AutoField: models.IntegerField,
@@ -177,7 +177,7 @@ def nearest_images(
     measure = distance(index, vector)
     walk, walk_params = _compiled(_walk(index, measure, eligible))
     every, every_params = _compiled(_every(index, measure, eligible))
-    few, many = (limit * OVERSAMPLING, limit * WIDE_OVERSAMPLING) if distinct else (limit, 0)
+    few, many = limit * OVERSAMPLING, limit * WIDE_OVERSAMPLING if distinct else 0
     if exact:
         few = many = 0  # nothing from the graph
     sql = _page_sql(walk, every, model, distinct)

@@ -25,8 +25,8 @@ FLOORS: tuple[set[str], ...] = (
     {"handlers"},
     {"tasks"},
     {"lifecycle", "status"},
-    {"indexing", "search"},
-    {"encoders", "stores", "sources", "images", "thumbnails", "signals"},
+    {"indexing", "search", "evaluation"},
+    {"encoders", "stores", "sources", "images", "thumbnails", "montage", "signals"},
     {"models", "migrations", "statements"},
     {"conf", "exceptions"},
 )

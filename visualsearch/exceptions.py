@@ -117,3 +117,9 @@ class StoreError(VisualSearchError):
     """The vectors cannot be stored or searched."""
 
     code = "store_error"
+
+
+class CalibrationError(VisualSearchError):
+    """Scores cannot be calibrated."""
+
+    code = "calibration_error"

@@ -15,6 +15,7 @@ from django.utils.module_loading import import_string
 DEFAULTS: dict[str, Any] = {
     # Encoding
     "ENCODER": "mobilenet_v2",  # a bundled encoder's name, or a dotted path to an Encoder subclass
+    "SOURCE_ENCODERS": {},  # {source: encoder} where a source's index is to be made with another than ENCODER
     "WEIGHTS": None,  # None: bundled; "imagenet", "random", a .weights.h5 or .tflite file; or {encoder: one of these}
     "RUNTIME": "litert",  # "litert", or "tensorflow" where a worker has a GPU
     "MODEL_CACHE": None,  # folder of exported models; None: ~/.cache/django-visualsearch

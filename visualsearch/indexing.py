@@ -23,7 +23,7 @@ from django.utils import timezone
 from PIL import Image
 
 from visualsearch.conf import conf
-from visualsearch.encoders import get_encoder
+from visualsearch.encoders import configured, get_encoder
 from visualsearch.encoders.base import Encoder, Vectors
 from visualsearch.exceptions import EncoderError, FingerprintMismatch, ImageRefused
 from visualsearch.images import content_hash, open_image, read_limited
@@ -104,14 +104,26 @@ def index_images(index: VisualIndex, source: ImageSource, pks: Iterable[Any], *,
 
 
 def encoder_of(index: VisualIndex) -> Encoder:
-    """The encoder that made this index. Raises FingerprintMismatch if ours has other weights or preprocessing."""
-    encoder = get_encoder(index.encoder)
-    if encoder.fingerprint != index.fingerprint:
-        raise FingerprintMismatch(
-            f"Index version {index.pk} of {index.source!r} holds vectors of {index.encoder} "
-            f"{index.fingerprint[:12]}, and this process would make vectors of {encoder.fingerprint[:12]}."
-        )
-    return encoder
+    """The encoder that made this index: the one of its name or, since only the fingerprint counts, any other that the
+    settings name. Raises FingerprintMismatch if all of them have other weights or preprocessing.
+    """
+    named: Encoder | EncoderError | None = None
+    for name in (index.encoder, *configured()):
+        try:
+            encoder = get_encoder(name)
+            if encoder.fingerprint == index.fingerprint:
+                return encoder
+        except EncoderError as error:  # not built, or not there any more: another may have the same weights
+            named = named or error
+        else:
+            named = named or encoder
+    if isinstance(named, EncoderError):
+        raise named
+    assert named is not None
+    raise FingerprintMismatch(
+        f"Index version {index.pk} of {index.source!r} holds vectors of {index.encoder} "
+        f"{index.fingerprint[:12]}, and this process would make vectors of {named.fingerprint[:12]}."
+    )
 
 
 def forget(source: ImageSource, pks: Sequence[Any]) -> None:
@@ -161,7 +173,9 @@ def _claim(index: VisualIndex, source: ImageSource, pks: Sequence[str]) -> tuple
         )
         claimed = rows(index, object_id__in=files).order_by("object_id").select_for_update(no_key=True)
         held = list(claimed.defer("vector").annotate(has_vector=models.Q(vector__isnull=False)))
-        rows(index, object_id__in=files).update(claim=models.F("claim") + 1, attempts=models.F("attempts") + 1)
+        rows(index, object_id__in=files).update(
+            claim=models.F("claim") + 1, attempts=models.F("attempts") + 1, claimed_at=timezone.now()
+        )
     return [_attempt(row, files[row.object_id]) for row in held], removed
 
 
@@ -254,6 +268,7 @@ def _encode(encoder: Encoder, batch: list[Attempt]) -> None:
 def _settle(index: VisualIndex, source: ImageSource, group: list[Attempt]) -> Outcome:
     """Writes all of a group, each image by itself right."""
     outcome = Outcome()
+    encoder_of(index)  # weights that were replaced under a running worker: nothing is written of what they made
     with transaction.atomic(using=router.db_for_write(ImageEmbedding)):
         held = _still_ours(index, group)
         ours = [attempt for attempt in group if attempt.object_id in held]

@@ -66,7 +66,7 @@ class ImageEmbedding(models.Model):
     ``file`` is the name of the file that was tried last, so a row of which it is not the image's present one is out of
     date without anybody having marked it. ``content_hash`` is that of the bytes that the vector, or the refusal, is
     of. ``claim`` counts the tries that began: the try that began last is the only one that may write, which is what
-    makes the newest file win.
+    makes the newest file win. ``claimed_at`` is when it began.
 
     ``state`` and ``claim`` are in no database index, so that changing them leaves the HNSW graph alone (a heap-only
     update).
@@ -90,6 +90,7 @@ class ImageEmbedding(models.Model):
     reason = models.TextField(_("reason"), blank=True, default="")
     attempts = models.PositiveIntegerField(_("attempts"), default=0)
     claim = models.BigIntegerField(default=0, editable=False)
+    claimed_at = models.DateTimeField(_("last try"), null=True, editable=False)
     file = models.TextField(_("file"), blank=True, default="")
     content_hash = models.CharField(_("content hash"), max_length=64, blank=True, default="")
     vector = VectorField(_("vector"), null=True, editable=False)

@@ -12,7 +12,7 @@ import pytest
 
 from tests.encoders.built import ensure_built, real_settings, run_python
 from tests.encoders.pictures import drawn
-from visualsearch.encoders import Encoder, encoder_class, encoder_names, get_encoder
+from visualsearch.encoders import Encoder, configured, encoder_class, encoder_names, get_encoder
 from visualsearch.encoders.mobilenet import MobileNetV2, MobileNetV2Compact
 from visualsearch.encoders.model_file import ModelDescription, ModelFile
 from visualsearch.exceptions import EncoderError, EncoderNotBuilt, InvalidWeights, MissingExtra
@@ -129,6 +129,28 @@ def test_weights_for_each_encoder(use_settings: Any) -> None:
     use_settings(WEIGHTS={"mobilenet": "random"})
     with pytest.raises(EncoderError, match="has the key 'mobilenet', which names no encoder; its keys are mobilenet_v"):
         MobileNetV2()
+
+
+def test_further_weights_have_a_label(use_settings: Any, tmp_path: Path) -> None:
+    use_settings(WEIGHTS={"mobilenet_v2": "random", "mobilenet_v2@spring": "imagenet"}, ENCODER="mobilenet_v2")
+    assert get_encoder().file.weights == "random"  # type: ignore[attr-defined]
+    spring = get_encoder("mobilenet_v2@spring")
+    assert spring is get_encoder("visualsearch.encoders.mobilenet.MobileNetV2@spring")
+    assert spring.file.weights == "imagenet"  # type: ignore[attr-defined]
+    assert encoder_names() == ["mobilenet_v2", "mobilenet_v2_compact", "mobilenet_v2@spring"]
+    assert configured() == ["mobilenet_v2", "mobilenet_v2@spring"]
+    with pytest.raises(EncoderError, match=r"no weights labelled 'autumn': give .* the key 'mobilenet_v2@autumn'"):
+        get_encoder("mobilenet_v2@autumn")
+    with pytest.raises(EncoderError, match="There is no encoder 'mobilenet_v2@'"):
+        get_encoder("mobilenet_v2@")
+    with pytest.raises(EncoderError, match="The encoder 'fake' has no further weights, so none under the label 'x'"):
+        get_encoder("visualsearch.testing.FakeEncoder@x")
+
+
+def test_plain_weights_are_meant_for_the_labelled_encoder_in_the_settings(use_settings: Any) -> None:
+    use_settings(ENCODER="mobilenet_v2@spring", WEIGHTS="random")
+    assert get_encoder().file.weights == "random"  # type: ignore[attr-defined]
+    assert get_encoder("mobilenet_v2").file.weights is None  # type: ignore[attr-defined]
 
 
 def test_fingerprints_differ_by_all_that_changes_the_vectors(tmp_path: Path) -> None:

@@ -1,6 +1,13 @@
-"""Which encoders there are, and the process's one instance of each. Importing this loads no model."""
+"""Which encoders there are, and the process's one instance of each. Importing this loads no model.
+
+An encoder is named by a bundled name or a dotted path. Where one has several weights, as while a shop changes from its
+old ones to new ones, each further set has a label: ``mobilenet_v2@spring`` has the weights that
+``VISUALSEARCH["WEIGHTS"]`` gives under that very key.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 from django.core.signals import setting_changed
 from django.utils.module_loading import import_string
@@ -9,7 +16,16 @@ from visualsearch.conf import conf
 from visualsearch.encoders.base import Encoder, Vectors
 from visualsearch.exceptions import EncoderError
 
-__all__ = ["BUNDLED", "Encoder", "Vectors", "encoder_class", "encoder_names", "get_encoder"]
+__all__ = [
+    "BUNDLED",
+    "Encoder",
+    "Vectors",
+    "configured",
+    "encoder_class",
+    "encoder_names",
+    "get_encoder",
+    "short_name",
+]
 
 BUNDLED = {
     "mobilenet_v2": "visualsearch.encoders.mobilenet.MobileNetV2",
@@ -20,9 +36,20 @@ _instances: dict[str, Encoder] = {}
 
 
 def encoder_names() -> list[str]:
-    """Names of the bundled encoders, and the dotted path in ``VISUALSEARCH["ENCODER"]`` where it names another."""
-    configured = _path(conf.ENCODER)
-    return [*BUNDLED, *([configured] if configured not in BUNDLED.values() else [])]
+    """Names of the bundled encoders, and of those that the settings name besides."""
+    return [*BUNDLED, *(name for name in map(short_name, configured()) if name not in BUNDLED)]
+
+
+def configured() -> list[str]:
+    """Names of the encoders that the settings name: ENCODER, those of SOURCE_ENCODERS, and the keys of WEIGHTS."""
+    weights = conf.WEIGHTS if isinstance(conf.WEIGHTS, Mapping) else {}
+    return list(dict.fromkeys([conf.ENCODER, *conf.SOURCE_ENCODERS.values(), *weights]))
+
+
+def short_name(name: str) -> str:
+    """The bundled name of a bundled encoder that is given by its dotted path; any other name as it is."""
+    path, at, label = _path(name).partition("@")
+    return {own: bundled for bundled, own in BUNDLED.items()}.get(path, path) + at + label
 
 
 def encoder_class(name: str | None = None) -> type[Encoder]:
@@ -30,7 +57,7 @@ def encoder_class(name: str | None = None) -> type[Encoder]:
 
     Raises EncoderError, with the valid choices, where there is no such Encoder subclass.
     """
-    path = _path(conf.ENCODER if name is None else name)
+    path = _path(conf.ENCODER if name is None else name).partition("@")[0]
     try:
         found = import_string(path)
     except ImportError as exc:
@@ -52,16 +79,18 @@ def get_encoder(name: str | None = None) -> Encoder:
     """
     path = _path(conf.ENCODER if name is None else name)
     if path not in _instances:
+        found, label = encoder_class(path), path.partition("@")[2]
         # setdefault is atomic: threads that arrive together get the same instance, whoever made it.
-        _instances.setdefault(path, encoder_class(path)())
+        _instances.setdefault(path, found.labelled(label) if label else found())
     return _instances[path]
 
 
 def _path(name: object) -> str:
-    """The dotted path for a bundled name or a dotted path."""
-    if not isinstance(name, str) or (name not in BUNDLED and "." not in name):
+    """The dotted path for a bundled name or a dotted path, with its label."""
+    stem, at, label = name.partition("@") if isinstance(name, str) else ("", "", "")
+    if (stem not in BUNDLED and "." not in stem) or (at and not label):
         raise EncoderError(f"There is no encoder {name!r}. {_choices()}")
-    return BUNDLED.get(name, name)
+    return BUNDLED.get(stem, stem) + at + label
 
 
 def _choices() -> str:

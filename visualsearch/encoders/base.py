@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -38,6 +38,12 @@ class Encoder(ABC):
     name: ClassVar[str]
     dimensions: ClassVar[int]
     batch_size: ClassVar[int] = 8
+
+    @classmethod
+    def labelled(cls, label: str) -> Self:
+        """The instance for the name ``...@label``: this model with other weights. Raises EncoderError where the
+        class has but one set of them."""
+        raise EncoderError(f"The encoder {cls.name!r} has no further weights, so none under the label {label!r}.")
 
     @property
     @abstractmethod

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar, Protocol
+from typing import ClassVar, Protocol, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -36,6 +36,10 @@ class MobileNetV2(Encoder):
         """``file`` is the weights to use; by default those in ``VISUALSEARCH["WEIGHTS"]`` for this encoder."""
         self.file = file or ModelFile(self.description, configured_weights(type(self)))
         self._runtimes: dict[tuple[str, str], Runtime] = {}
+
+    @classmethod
+    def labelled(cls, label: str) -> Self:
+        return cls(ModelFile(cls.description, configured_weights(cls, label)))
 
     @property
     def fingerprint(self) -> str:

@@ -111,24 +111,38 @@ class ModelFile:
         )
 
 
-def configured_weights(encoder: type) -> Weights:
-    """What ``VISUALSEARCH["WEIGHTS"]`` says for an encoder class.
+def configured_weights(encoder: type, label: str = "") -> Weights:
+    """What ``VISUALSEARCH["WEIGHTS"]`` says for an encoder class, or for its further weights of this label.
 
     A plain value is meant for the encoder that ``VISUALSEARCH["ENCODER"]`` names; every other one has its bundled
     weights. A dict gives each encoder its own, keyed as ENCODER would name it. Raises EncoderError for a key that
-    names no encoder.
+    names no encoder, and for a label that is no key.
     """
-    path = f"{encoder.__module__}.{encoder.__qualname__}"
+    path = f"{encoder.__module__}.{encoder.__qualname__}" + (f"@{label}" if label else "")
     setting = conf.WEIGHTS
     if not isinstance(setting, Mapping):
         chosen: Weights = setting
-        return chosen if BUNDLED.get(conf.ENCODER, conf.ENCODER) == path else None
-    if unknown := [repr(key) for key in setting if key not in BUNDLED and "." not in str(key)]:
+        if _full(conf.ENCODER) == path:
+            return chosen
+        setting = {}
+    if unknown := [repr(key) for key in setting if _full(key).find(".") < 0]:
         raise EncoderError(
             f"VISUALSEARCH['WEIGHTS'] has the key {', '.join(unknown)}, which names no encoder; its keys are "
             f"{', '.join(BUNDLED)}, or dotted paths of encoders."
         )
-    return {BUNDLED.get(key, key): weights for key, weights in setting.items()}.get(path)
+    known = {_full(key): weights for key, weights in setting.items()}
+    if label and path not in known:
+        short = {own: bundled for bundled, own in BUNDLED.items()}.get(path.partition("@")[0], path.partition("@")[0])
+        raise EncoderError(
+            f"There are no weights labelled {label!r}: give VISUALSEARCH['WEIGHTS'] the key '{short}@{label}'."
+        )
+    return known.get(path)
+
+
+def _full(name: object) -> str:
+    """The dotted path of a name, with its label."""
+    stem, at, label = str(name).partition("@")
+    return BUNDLED.get(stem, stem) + at + label
 
 
 def _digest(path: Path) -> str:

@@ -13,7 +13,7 @@ from django.core.management.base import BaseCommand, CommandError
 from PIL import Image
 
 from visualsearch.conf import conf
-from visualsearch.encoders import Encoder, encoder_class, encoder_names, get_encoder
+from visualsearch.encoders import Encoder, encoder_class, encoder_names, get_encoder, short_name
 from visualsearch.encoders.mobilenet import MobileNetV2, runtime_name
 from visualsearch.encoders.model_file import ModelFile, configured_weights
 from visualsearch.exceptions import EncoderError, ImageRefused, VisualSearchError
@@ -50,12 +50,13 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from error
 
     def _list(self, options: dict[str, Any]) -> None:
-        used = encoder_class()
+        used = short_name(conf.ENCODER)
         rows, notes = [list(COLUMNS)], []
         for name in encoder_names():
             found = encoder_class(name)
-            row, note = _model_row(found) if issubclass(found, MobileNetV2) else _other_row(found, name)
-            rows.append(["*" if found is used else "", found.name, *row])
+            label = name.partition("@")[2]
+            row, note = _model_row(found, label) if issubclass(found, MobileNetV2) else _other_row(found, name)
+            rows.append(["*" if name == used else "", f"{found.name}@{label}" if label else found.name, *row])
             notes += [note] if note else []
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         for row in rows:
@@ -72,14 +73,14 @@ class Command(BaseCommand):
         if options["float16"] and not output:
             raise CommandError("--float16 needs --output FILE: the embeddings differ from the float32 model's.")
         found = _mobilenet(options["name"])
-        source = _file(found, options["weights"])
+        source = _file(found, options["weights"], _label(options["name"]))
         path = export(source, output, float16=options["float16"])
         built = ModelFile(found.description, path) if output else source
         self.stdout.write(f"{found.name} is built from {_described(source)}.")
         self.stdout.write(f"  file         {path} ({_megabytes(path)})")
         self.stdout.write(f"  fingerprint  {built.fingerprint}")
         self.stdout.write(f"  speed here   {_speed(found(built))} ({runtime_name()}, {conf.THREADS} threads)")
-        if encoder_class() is not found or _file(found).source != built.source:
+        if encoder_class() is not found or _file(found, label=_label(options["name"])).source != built.source:
             self.stdout.write(f'To use it, set ENCODER to "{options["name"]}" and WEIGHTS to "{built.source}".')
 
     def _check(self, options: dict[str, Any]) -> None:
@@ -87,7 +88,8 @@ class Command(BaseCommand):
         from visualsearch.encoders.litert import LiteRTRuntime
 
         found = _mobilenet(options["name"])
-        source, configured = _file(found, options["weights"]), _file(found)
+        label = _label(options["name"])
+        source, configured = _file(found, options["weights"], label), _file(found, label=label)
         # Weights that are a .tflite file are compared with the Keras file that --weights says they come from.
         path = (configured if configured.is_exported and configured.is_built else source).built_path()
         encoder = found(source)
@@ -108,8 +110,12 @@ def _mobilenet(name: str | None) -> type[MobileNetV2]:
     return found
 
 
-def _file(found: type[MobileNetV2], weights: str | None = None) -> ModelFile:
-    return ModelFile(found.description, weights or configured_weights(found))
+def _file(found: type[MobileNetV2], weights: str | None = None, label: str = "") -> ModelFile:
+    return ModelFile(found.description, weights or configured_weights(found, label))
+
+
+def _label(name: str | None) -> str:
+    return (conf.ENCODER if name is None else name).partition("@")[2]
 
 
 def _described(file: ModelFile) -> str:
@@ -120,9 +126,9 @@ def _megabytes(path: Path) -> str:
     return f"{path.stat().st_size / 1e6:.1f} MB"
 
 
-def _model_row(found: type[MobileNetV2]) -> tuple[list[str], str]:
+def _model_row(found: type[MobileNetV2], label: str) -> tuple[list[str], str]:
     """Cells of a MobileNetV2, and a sentence on what is missing."""
-    file = _file(found)
+    file = _file(found, label=label)
     cells = [str(found.description.width), str(found.dimensions), _described(file)]
     try:
         fingerprint = file.fingerprint[:16]

@@ -44,6 +44,19 @@ def use_settings(settings: Any) -> Iterator[Any]:
 
 
 @pytest.fixture
+def binds_on_server(transactional_db: None) -> Iterator[None]:
+    """The database's OPTIONS have server_side_binding on, for a connection of this test's own."""
+    from django.db import connection
+
+    given = connection.settings_dict["OPTIONS"]
+    connection.settings_dict["OPTIONS"] = {**given, "server_side_binding": True}
+    connection.close()
+    yield
+    connection.settings_dict["OPTIONS"] = given
+    connection.close()
+
+
+@pytest.fixture
 def fake_encoder(use_settings: Any) -> None:
     """Colour thumbnails instead of a network, for tests that are not about what a picture shows."""
     use_settings(ENCODER="visualsearch.testing.FakeEncoder")

@@ -1,31 +1,42 @@
-"""Settings of PostgreSQL that hold for one statement."""
+"""Settings of PostgreSQL that hold for the statements of a block."""
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from typing import Any
 
+from django.db import transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 
-class SentTogether:
-    """Puts settings in front of each statement of the block, in one round trip and one transaction.
+@contextlib.contextmanager
+def settings_for(connection: BaseDatabaseWrapper, settings: str) -> Iterator[None]:
+    """Runs the block's statements under ``settings``, ``SET LOCAL`` statements that each end in ``; ``.
 
-    Several statements in one simple query run as one transaction, so SET LOCAL lasts for exactly that statement.
+    They travel in front of each statement, in its own round trip and transaction: several statements in one simple
+    query run as one transaction. A connection that binds parameters on the server takes one statement at a time, so
+    there the block becomes a transaction that begins with them. Inside a transaction of the caller they hold until its
+    end.
     """
+    if binds_on_server(connection):
+        with transaction.atomic(using=connection.alias):
+            with connection.cursor() as cursor:
+                cursor.execute(settings)
+            yield
+        return
 
-    def __init__(self, connection: BaseDatabaseWrapper, settings: str) -> None:
-        self.settings = settings
-        self.wrapper = connection.execute_wrapper(self)
-
-    def __call__(self, execute: Any, sql: str, params: Any, many: bool, context: dict[str, Any]) -> Any:
-        result = execute(self.settings + sql, params, many, context)
+    def together(execute: Any, sql: str, params: Any, many: bool, context: dict[str, Any]) -> Any:
+        result = execute(settings + sql, params, many, context)
         cursor = context["cursor"].cursor
         while cursor.nextset():
             pass
         return result
 
-    def __enter__(self) -> None:
-        self.wrapper.__enter__()
+    with connection.execute_wrapper(together):
+        yield
 
-    def __exit__(self, *exc: Any) -> None:
-        self.wrapper.__exit__(*exc)
+
+def binds_on_server(connection: BaseDatabaseWrapper) -> bool:
+    """Whether the database's OPTIONS have ``server_side_binding`` on."""
+    return bool((connection.settings_dict.get("OPTIONS") or {}).get("server_side_binding"))

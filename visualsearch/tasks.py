@@ -11,14 +11,13 @@ from itertools import islice
 from typing import Any
 
 from django.db import DEFAULT_DB_ALIAS, connections, transaction
-from django.db.backends.base.base import BaseDatabaseWrapper
 from django.utils import timezone
 
 from visualsearch import lifecycle
 from visualsearch.conf import conf
 from visualsearch.exceptions import MissingExtra, SourceNotRegistered
 from visualsearch.sources import ImageSource, get_source
-from visualsearch.statements import SentTogether
+from visualsearch.statements import settings_for
 
 logger = logging.getLogger(__name__)
 
@@ -45,26 +44,16 @@ def _without_waiting_for_the_disk() -> Iterator[None]:
 
     Should the database's machine fail in the next half second, the task may be gone while the image is there. It is
     then pending, as after a crash between commit and enqueue, and visualsearch_reindex --missing takes it up. Inside a
-    transaction nothing is done, since the setting would hold for the shop's own commit; nor with server-side binding,
-    which takes one statement at a time.
+    transaction nothing is done, since the setting would hold for the shop's own commit.
     """
     from django_q.conf import Conf
 
     connection = connections[Conf.ORM] if Conf.ORM else None
-    if (
-        connection is None
-        or connection.vendor != "postgresql"
-        or connection.in_atomic_block
-        or _binds_apart(connection)
-    ):
+    if connection is None or connection.vendor != "postgresql" or connection.in_atomic_block:
         yield
         return
-    with SentTogether(connection, "SET LOCAL synchronous_commit = off; "):
+    with settings_for(connection, "SET LOCAL synchronous_commit = off; "):
         yield
-
-
-def _binds_apart(connection: BaseDatabaseWrapper) -> bool:
-    return bool((connection.settings_dict.get("OPTIONS") or {}).get("server_side_binding"))
 
 
 class _Batch(threading.local):

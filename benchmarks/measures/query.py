@@ -22,7 +22,7 @@ from visualsearch.encoders import get_encoder
 from visualsearch.models import VisualIndex
 from visualsearch.search import Results
 from visualsearch.sources import get_source
-from visualsearch.statements import SentTogether
+from visualsearch.statements import settings_for
 from visualsearch.stores import get_store
 from visualsearch.stores.pgvector import hnsw_name, nearest_images, search_settings
 
@@ -134,7 +134,7 @@ def plan(index: VisualIndex, product: Product, vector: Any, filters: dict[str, A
     source = get_source("product")
     eligible = source.eligible_images(filters).exclude(product=product.pk)
     query = nearest_images(index, vector.tolist(), eligible, LIMIT, distinct="product").select_related("product")
-    with SentTogether(connection, search_settings()):
+    with settings_for(connection, search_settings()):
         lines = query.explain(analyze=True)
     near = lines[lines.index("CTE near") : lines.index("CTE page")]
     way = "hnsw" if hnsw_name(index) in near else "exact"

@@ -118,13 +118,15 @@ def test_enqueue_waits_for_no_disk_and_leaves_the_shops_own_commit_alone(transac
     assert OrmQ.objects.count() == 2
 
 
-def test_enqueue_with_server_side_binding_sends_one_statement(
-    transactional_db: None, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_enqueue_with_server_side_binding_sends_its_setting_first(binds_on_server: None) -> None:
+    from django_q.models import OrmQ
+
     from visualsearch import tasks
 
-    monkeypatch.setitem(connection.settings_dict, "OPTIONS", {"server_side_binding": True})
     with CaptureQueriesContext(connection) as captured:
         tasks.enqueue("visualsearch.tasks.index_images", "product", ["1"], False)
-    (queued,) = [query["sql"] for query in captured.captured_queries if "django_q_ormq" in query["sql"]]
-    assert queued.startswith("INSERT")
+    sent = [query["sql"] for query in captured.captured_queries]
+    inserted = next(place for place, sql in enumerate(sent) if sql.startswith("INSERT"))
+    assert sent[inserted - 1] == "SET LOCAL synchronous_commit = off; "
+    assert sent[inserted + 1] == "COMMIT"
+    assert OrmQ.objects.count() == 1

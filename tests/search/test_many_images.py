@@ -11,7 +11,7 @@ from django.db import connection
 from catalog.models import Product, ProductImage
 from tests.shelf import make_product, product_source
 from visualsearch.models import ImageEmbedding, VisualIndex
-from visualsearch.statements import SentTogether
+from visualsearch.statements import settings_for
 from visualsearch.stores import get_store
 from visualsearch.stores.pgvector import nearest_images, search_settings
 from visualsearch.testing import FakeEncoder
@@ -67,7 +67,7 @@ def test_page_is_full_and_true(index: VisualIndex) -> None:
 
 def test_a_wider_walk_fills_the_page_and_not_a_comparison_with_every_row(index: VisualIndex) -> None:
     query = nearest_images(index, vectors()[0].tolist(), product_source().eligible_images(), LIMIT, distinct="product")
-    with SentTogether(connection, search_settings()):
+    with settings_for(connection, search_settings()):
         plan = query.explain(analyze=True)
     near, wide, every = plan.index("CTE near"), plan.index("CTE wide\n"), plan.index("SELECT* 3")
     assert f"rows={LIMIT * 4}.00" in plan[near:wide]

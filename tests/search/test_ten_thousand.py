@@ -18,7 +18,7 @@ from tests.shelf import product_source
 from visualsearch import similar_to
 from visualsearch.encoders import get_encoder
 from visualsearch.models import ImageEmbedding, VisualIndex
-from visualsearch.statements import SentTogether
+from visualsearch.statements import settings_for
 from visualsearch.stores import get_store
 from visualsearch.stores.pgvector import hnsw_name, nearest_images, search_settings
 
@@ -94,7 +94,7 @@ def test_the_versions_own_hnsw_index_is_used(index: VisualIndex, queries: list[A
     product, vector = queries[0]
     eligible = product_source().eligible_images().exclude(product=product.pk)
     query = nearest_images(index, vector, eligible, 10, distinct="product").select_related("product")
-    with SentTogether(connection, search_settings()):
+    with settings_for(connection, search_settings()):
         plan = query.explain(analyze=True)
     near = plan[plan.index("CTE near") : plan.index("CTE page")]
     assert f"Index Scan using {hnsw_name(index)}" in near

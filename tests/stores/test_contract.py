@@ -16,7 +16,7 @@ from visualsearch.stores import Store, get_store
 from visualsearch.stores.pgvector import PgVectorStore, hnsw_name
 
 DIMENSIONS = 64
-# Radians from one image to the next: half precision tells distances apart down to about 0.0005, the first two differ more.
+# Radians from one image to the next. Half precision tells distances apart down to about 0.0005.
 STEP = 0.05
 
 

@@ -25,7 +25,7 @@ from visualsearch.conf import conf
 from visualsearch.encoders.base import Vectors
 from visualsearch.exceptions import StoreError
 from visualsearch.models import ImageEmbedding, VisualIndex, rows
-from visualsearch.statements import SentTogether
+from visualsearch.statements import binds_on_server, settings_for
 from visualsearch.stores.base import Neighbour, Store
 
 MAX_DIMENSIONS = 4000  # of an HNSW index over halfvec
@@ -121,7 +121,7 @@ class PgVectorStore(Store):
             return []
         if related:
             query = query.select_related(*related)
-        with SentTogether(connections[query.db], search_settings()):
+        with settings_for(connections[query.db], search_settings()):
             found = [Neighbour(image, image.visualsearch_distance) for image in query]
         return sorted(found, key=lambda neighbour: (neighbour.distance, str(neighbour.image.pk)))
 
@@ -311,7 +311,7 @@ def check_connection(connection: BaseDatabaseWrapper) -> Iterator[CheckMessage]:
             id="visualsearch.E010",
         )
         return
-    if (connection.settings_dict.get("OPTIONS") or {}).get("server_side_binding"):
+    if binds_on_server(connection):
         yield Warning(
             "server_side_binding is on: searches may not use the index of their version.",
             hint="Remove server_side_binding from the database's OPTIONS.",

@@ -36,7 +36,7 @@ class Encoder(ABC):
     """
 
     name: ClassVar[str]
-    dimensions: ClassVar[int]
+    dimensions: int  # of the class, or of each instance where its file says so
     batch_size: ClassVar[int] = 8
 
     @classmethod

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import ClassVar, Protocol, Self
 
 import numpy as np
@@ -30,11 +31,12 @@ class MobileNetV2(Encoder):
 
     description: ClassVar[ModelDescription] = ModelDescription("mobilenet_v2", width=1.0)
     name = description.name
-    dimensions = description.dimensions
+    dimensions: int = description.dimensions
 
     def __init__(self, file: ModelFile | None = None) -> None:
         """``file`` is the weights to use; by default those in ``VISUALSEARCH["WEIGHTS"]`` for this encoder."""
         self.file = file or ModelFile(self.description, configured_weights(type(self)))
+        self.dimensions = self.file.dimensions
         self._runtimes: dict[tuple[str, str], Runtime] = {}
 
     @classmethod
@@ -86,7 +88,8 @@ class MobileNetV2(Encoder):
             return KerasRuntime(self.file)
         from visualsearch.encoders.litert import LiteRTRuntime
 
-        return LiteRTRuntime(self.file.built_path(), self.description, threads=conf.THREADS)
+        description = replace(self.description, dimensions=self.file.dimensions)
+        return LiteRTRuntime(self.file.built_path(), description, threads=conf.THREADS)
 
 
 class MobileNetV2Compact(MobileNetV2):

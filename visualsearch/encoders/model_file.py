@@ -11,6 +11,7 @@ from pathlib import Path
 
 from visualsearch.conf import conf
 from visualsearch.encoders import BUNDLED
+from visualsearch.encoders.head import EncoderFile, read_encoder_file
 from visualsearch.exceptions import EncoderError, EncoderNotBuilt, InvalidWeights
 
 BUNDLED_WEIGHTS = Path(__file__).parent / "weights"
@@ -62,6 +63,24 @@ class ModelFile:
     def is_exported(self) -> bool:
         """Whether the weights are a .tflite file themselves, so that nothing has to be built."""
         return isinstance(self.source, Path) and self.source.suffix == ".tflite"
+
+    @property
+    def finetuned(self) -> EncoderFile | None:
+        """What a file that finetuning wrote says of itself; None for any other, and where there is no file.
+
+        Raises InvalidWeights where it was made for another encoder.
+        """
+        if not (isinstance(self.source, Path) and self.is_exported and self.source.is_file()):
+            return None
+        described = read_encoder_file(self.source)
+        if described and described.encoder != self.description.name:
+            raise InvalidWeights(f"{self.source} is of {described.encoder}, not of {self.description.name}.")
+        return described
+
+    @property
+    def dimensions(self) -> int:
+        """The length of the model's vectors: a head that is folded into the file adds to it."""
+        return finetuned.dimensions if (finetuned := self.finetuned) else self.description.dimensions
 
     @property
     def fingerprint(self) -> str:

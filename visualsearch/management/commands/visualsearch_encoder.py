@@ -129,7 +129,7 @@ def _megabytes(path: Path) -> str:
 def _model_row(found: type[MobileNetV2], label: str) -> tuple[list[str], str]:
     """Cells of a MobileNetV2, and a sentence on what is missing."""
     file = _file(found, label=label)
-    cells = [str(found.description.width), str(found.dimensions), _described(file)]
+    cells = [str(found.description.width), str(file.dimensions), _described(file)]
     try:
         fingerprint = file.fingerprint[:16]
     except EncoderError as error:

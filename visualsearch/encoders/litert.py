@@ -17,6 +17,9 @@ from visualsearch.encoders.base import Vectors
 from visualsearch.encoders.model_file import ModelDescription
 from visualsearch.exceptions import EncoderError, InvalidWeights
 
+LAST_KERNELS = (1280, 1, 1)  # MobileNetV2's last convolution: that many kernels of 1 x 1 ...
+LAST_CHANNELS = 320  # ... over so many channels, times the width (Sandler et al. 2018, table 2)
+
 TensorKind = tuple[tuple[int, ...], str]  # shape and dtype
 
 
@@ -75,6 +78,7 @@ class LiteRTRuntime:
             raise EncoderError(f"{self._path} is damaged or no LiteRT model; build or install it again.") from exc
         inputs, outputs = interpreter.get_input_details(), interpreter.get_output_details()
         self._require([_kind(tensor) for tensor in [*inputs, *outputs]])
+        self._require_width(interpreter)
         self._input, self._output = inputs[0]["index"], outputs[0]["index"]
         return interpreter
 
@@ -85,6 +89,16 @@ class LiteRTRuntime:
             raise InvalidWeights(
                 f"{self._path} does not fit {self._description.name}: its tensors are {_sentence(found)}, "
                 f"expected {_sentence(expected)}."
+            )
+
+    def _require_width(self, interpreter: Any) -> None:
+        """Inputs and outputs are the same at every width; what the last convolution takes is not."""
+        shapes = {tuple(int(length) for length in tensor["shape"]) for tensor in interpreter.get_tensor_details()}
+        widths = {shape[3] / LAST_CHANNELS for shape in shapes if len(shape) == 4 and shape[:3] == LAST_KERNELS}
+        if widths and self._description.width not in widths:
+            raise InvalidWeights(
+                f"{self._path} does not fit {self._description.name}: it is a MobileNetV2 of width "
+                f"{', '.join(map(str, sorted(widths)))}, expected {self._description.width}."
             )
 
     def _after_fork(self) -> None:

@@ -123,3 +123,9 @@ class CalibrationError(VisualSearchError):
     """Scores cannot be calibrated."""
 
     code = "calibration_error"
+
+
+class EvaluationError(VisualSearchError):
+    """These pictures cannot be evaluated."""
+
+    code = "evaluation_error"

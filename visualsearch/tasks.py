@@ -35,7 +35,26 @@ def enqueue(function: str, *args: Any, delay: float = 0) -> None:
         if delay:
             schedule(function, *args, schedule_type="O", next_run=timezone.now() + timedelta(seconds=delay))
         else:
-            async_task(function, *args, group="visualsearch", save=False)
+            async_task(function, *args, group="visualsearch", save=False, broker=_broker())
+
+
+def _broker() -> Any:
+    """The broker of the shop's settings; one in the database writes through the connection that the save used.
+
+    django-q2's own looks whether connections are too old before each write. With Django's default CONN_MAX_AGE of 0 it
+    then opens a new one for every save, and with CONN_HEALTH_CHECKS it asks the server once more.
+    """
+    from django_q.brokers import get_broker, orm
+    from django_q.conf import Conf
+    from django_q.models import OrmQ
+
+    class SameConnection(orm.ORM):  # type: ignore[misc]
+        @staticmethod
+        def get_connection(list_key: str | None = None) -> Any:
+            return OrmQ.objects.using(Conf.ORM)
+
+    elsewhere = Conf.BROKER_CLASS or Conf.IRON_MQ or isinstance(Conf.SQS, dict) or not Conf.ORM
+    return get_broker() if elsewhere else SameConnection()
 
 
 @contextlib.contextmanager

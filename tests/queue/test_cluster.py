@@ -118,6 +118,20 @@ def test_enqueue_waits_for_no_disk_and_leaves_the_shops_own_commit_alone(transac
     assert OrmQ.objects.count() == 2
 
 
+def test_enqueue_keeps_the_connection_that_the_save_used(
+    transactional_db: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from visualsearch import tasks
+
+    connection.ensure_connection()
+    monkeypatch.setattr(connection, "close_at", 0)  # as with CONN_MAX_AGE = 0
+    own = connection.connection
+    with CaptureQueriesContext(connection) as captured:
+        tasks.enqueue("visualsearch.tasks.index_images", "product", ["1"], False)
+    assert connection.connection is own
+    assert len(captured) == 1
+
+
 def test_enqueue_with_server_side_binding_sends_its_setting_first(binds_on_server: None) -> None:
     from django_q.models import OrmQ
 

@@ -27,7 +27,8 @@ FLOORS: tuple[set[str], ...] = (
     {"lifecycle", "status"},
     {"indexing", "search", "evaluation"},
     {"encoders", "stores", "sources", "images", "thumbnails", "montage", "signals"},
-    {"models", "migrations", "statements"},
+    {"models", "migrations", "statements", "locks"},
+    {"calibration"},
     {"conf", "exceptions"},
 )
 FLOOR = {room: number for number, floor in enumerate(FLOORS) for room in floor}

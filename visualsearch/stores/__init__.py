@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cache
 
 from visualsearch.conf import conf
+from visualsearch.stores.base import Condition as Condition
 from visualsearch.stores.base import Neighbour as Neighbour
 from visualsearch.stores.base import Store as Store
 

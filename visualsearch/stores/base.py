@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
+from enum import StrEnum
 from typing import Any, NamedTuple
 
 from django.core.checks import CheckMessage
@@ -20,6 +21,15 @@ class Neighbour(NamedTuple):
     distance: float
 
 
+class Condition(StrEnum):
+    """What became of a version's prepare()."""
+
+    READY = "ready"
+    MISSING = "missing"
+    IN_PROGRESS = "in progress"
+    INVALID = "invalid"  # cut short, or of another version's dimensions
+
+
 class Store(ABC):
     """Keeps the vectors of every index version and finds the nearest of those whose image is eligible."""
 
@@ -30,6 +40,10 @@ class Store(ABC):
     @abstractmethod
     def is_prepared(self, index: VisualIndex) -> bool:
         """Whether prepare() has been carried out and still holds."""
+
+    def condition(self, index: VisualIndex) -> Condition:
+        """The same, and why not."""
+        return Condition.READY if self.is_prepared(index) else Condition.MISSING
 
     @abstractmethod
     def drop(self, index: VisualIndex) -> None:
@@ -62,6 +76,19 @@ class Store(ABC):
         so that a page costs one query. Returns fewer only where fewer are eligible and have a vector. ``exact``
         compares with every eligible image instead of walking the graph.
         """
+
+    def unfit(self, index: VisualIndex) -> Iterator[tuple[str, str]]:
+        """Images of the version whose vector cannot be one of its encoder's, each with what is wrong with it: not of
+        unit length, not finite, or of another number of dimensions."""
+        yield from ()
+
+    def leftovers(self) -> list[str]:
+        """Names of what prepare() made for versions that are no more."""
+        return []
+
+    def drop_leftovers(self) -> list[str]:
+        """Removes these without blocking readers, and returns their names."""
+        return []
 
     def check(self) -> Iterator[CheckMessage]:
         """What is wrong with the database that this store uses, as system check messages."""

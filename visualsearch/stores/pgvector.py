@@ -6,7 +6,6 @@ rows pass the filter: https://github.com/pgvector/pgvector#iterative-index-scans
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -17,7 +16,6 @@ from django.db import connection, connections, models, router
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models.expressions import RawSQL
 from django.db.models.functions import Cast
-from pgvector.django import CosineDistance, HalfVectorField
 from pgvector.psycopg.vector import register_vector_info
 from psycopg.types import TypeInfo
 
@@ -26,13 +24,21 @@ from visualsearch.encoders.base import Vectors
 from visualsearch.exceptions import StoreError
 from visualsearch.models import ImageEmbedding, VisualIndex, rows
 from visualsearch.statements import binds_on_server, settings_for
-from visualsearch.stores.base import Neighbour, Store
+from visualsearch.stores import graphs
+from visualsearch.stores.base import Condition, Neighbour, Store
+from visualsearch.stores.graphs import distance
+from visualsearch.stores.graphs import hnsw_name as hnsw_name
 
-MAX_DIMENSIONS = 4000  # of an HNSW index over halfvec
 MINIMUM_VERSION = (0, 8)
 MAX_EF_SEARCH = 1000  # pgvector's own limit
 OVERSAMPLING = 4  # rows that the graph is asked for, for each one wanted: it orders them by half-precision distances
 WIDE_OVERSAMPLING = 40  # the same where products have so many images that the first rows name too few of them
+# The same for a graph of bits, whose order is rougher. Measured with real features spread over 4,096 dimensions: see
+# docs/index-versions.md.
+BITS_OVERSAMPLING = 20
+WIDE_BITS_OVERSAMPLING = 100
+UNIT_TOLERANCE = 1e-3  # vectors are written in single precision, whose rounding is a thousand times smaller
+STEP = 5_000  # rows whose vectors are looked at in one statement
 PLAIN: dict[Any, Any] = {
     models.AutoField: models.IntegerField,
     models.BigAutoField: models.BigIntegerField,
@@ -42,48 +48,42 @@ PLAIN: dict[Any, Any] = {
 # reading several pages: at the default of 4 it compares thousands of rows where the graph is quicker. Measured at
 # 90,000 images, where both take as long between 1% and 2% of them: at 2 it changes over there, at 1.1 below 1%.
 PAGE_COST = 2
-LOCK_SPACE = 0x5653  # first half of our advisory locks' keys
+
+
+# A comparison with NaN is false, so vectors that are not finite are found too.
+UNFIT = f"""
+    WITH step AS (
+        SELECT id, object_id, vector FROM {ImageEmbedding._meta.db_table}
+        WHERE index_id = %s AND id > %s ORDER BY id LIMIT %s
+    ), unfit AS (
+        SELECT object_id, vector_dims(vector) AS dimensions, vector_norm(vector) AS length FROM step
+        WHERE vector_dims(vector) <> %s OR NOT abs(vector_norm(vector) - 1) <= %s
+    )
+    SELECT max(id), (SELECT array_agg(object_id) FROM unfit), (SELECT array_agg(dimensions) FROM unfit),
+        (SELECT array_agg(length) FROM unfit) FROM step
+"""
 
 
 class PgVectorStore(Store):
     """The default store. ``search`` is one round trip: the settings and the query travel together."""
 
     def prepare(self, index: VisualIndex) -> None:
-        if index.dimensions > MAX_DIMENSIONS:
-            raise StoreError(
-                f"An index over halfvec holds at most {MAX_DIMENSIONS} dimensions; "
-                f"encoder {index.encoder!r} has {index.dimensions}."
-            )
-        if self.is_prepared(index):
-            return
-        connection = connections[router.db_for_write(ImageEmbedding)]
-        with advisory_lock(connection, index.pk) as ours:
-            if not ours:  # another process is building it
-                return
-            # A concurrent build that was interrupted leaves an invalid index behind under the same name.
-            self.drop(index)
-            if connection.in_atomic_block:
-                connection.check_constraints()  # foreign keys that wait for the commit would stop the build
-            concurrently = "" if connection.in_atomic_block else "CONCURRENTLY"
-            with connection.cursor() as cursor:
-                cursor.execute(
-                    f"CREATE INDEX {concurrently} {hnsw_name(index)} ON {ImageEmbedding._meta.db_table}"
-                    f" USING hnsw ((vector::halfvec({index.dimensions:d})) halfvec_cosine_ops)"
-                    f" WITH (m = {int(conf.HNSW_M)}, ef_construction = {int(conf.HNSW_EF_CONSTRUCTION)})"
-                    f" WHERE index_id = {index.pk:d}"
-                )
+        graphs.build(index)
 
     def is_prepared(self, index: VisualIndex) -> bool:
-        with connections[router.db_for_read(ImageEmbedding)].cursor() as cursor:
-            cursor.execute("SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass(%s)", [hnsw_name(index)])
-            row = cursor.fetchone()
-        return bool(row and row[0])
+        return graphs.condition(index) is Condition.READY
+
+    def condition(self, index: VisualIndex) -> Condition:
+        return graphs.condition(index)
 
     def drop(self, index: VisualIndex) -> None:
-        connection = connections[router.db_for_write(ImageEmbedding)]
-        concurrently = "" if connection.in_atomic_block else "CONCURRENTLY "
-        with connection.cursor() as cursor:
-            cursor.execute(f"DROP INDEX {concurrently}IF EXISTS {hnsw_name(index)}")
+        graphs.drop(index)
+
+    def leftovers(self) -> list[str]:
+        return graphs.leftovers()
+
+    def drop_leftovers(self) -> list[str]:
+        return graphs.drop_leftovers()
 
     def upsert(self, index: VisualIndex, ids: Sequence[str], vectors: Vectors) -> None:
         if not len(ids):
@@ -94,12 +94,15 @@ class PgVectorStore(Store):
         # Vectors travel in pgvector's binary form, which costs a tenth of writing and parsing 1,280 decimals each.
         with psycopg.Cursor(connection.connection) as cursor:
             register_vector_info(cursor, _vector_type(connection))  # type: ignore[arg-type]
-            cursor.execute(
-                f"UPDATE {table} SET vector = new.vector"
-                " FROM unnest(%s::text[], %b) AS new (object_id, vector)"
-                f" WHERE {table}.index_id = %s AND {table}.object_id = new.object_id",
-                [list(ids), list(vectors), index.pk],
-            )
+            try:
+                cursor.execute(
+                    f"UPDATE {table} SET vector = new.vector"
+                    " FROM unnest(%s::text[], %b) AS new (object_id, vector)"
+                    f" WHERE {table}.index_id = %s AND {table}.object_id = new.object_id",
+                    [list(ids), list(vectors), index.pk],
+                )
+            except psycopg.DataError as error:  # values that are not finite, or a graph of other dimensions
+                raise StoreError(f"The vectors cannot be stored: {error.diag.message_primary}.") from error
 
     def delete(self, index: VisualIndex, ids: Sequence[str]) -> None:
         rows(index, object_id__in=ids).delete()
@@ -115,6 +118,8 @@ class PgVectorStore(Store):
         related: Sequence[str] = (),
         exact: bool = False,
     ) -> list[Neighbour]:
+        # The function that makes bits is there with the graph, and not before.
+        exact = exact or (graphs.is_quantised(index) and not self.is_prepared(index))
         try:
             query = nearest_images(index, vector, eligible, limit, distinct=distinct, exact=exact)
         except EmptyResultSet:  # Django knows that nothing is eligible, as after none()
@@ -125,26 +130,18 @@ class PgVectorStore(Store):
             found = [Neighbour(image, image.visualsearch_distance) for image in query]
         return sorted(found, key=lambda neighbour: (neighbour.distance, str(neighbour.image.pk)))
 
+    def unfit(self, index: VisualIndex) -> Iterator[tuple[str, str]]:
+        last: int | None = 0
+        while last is not None:
+            with connections[router.db_for_read(ImageEmbedding)].cursor() as cursor:
+                cursor.execute(UNFIT, [index.pk, last, STEP, index.dimensions, UNIT_TOLERANCE])
+                last, *found = cursor.fetchone()
+            for object_id, dimensions, length in zip(*(column or () for column in found), strict=True):
+                wrong = dimensions != index.dimensions
+                yield object_id, f"{dimensions} dimensions" if wrong else f"length {length:.4g}"
+
     def check(self) -> Iterator[CheckMessage]:
         yield from check_connection(connections[router.db_for_read(ImageEmbedding)])
-
-
-@contextlib.contextmanager
-def advisory_lock(connection: BaseDatabaseWrapper, number: int) -> Iterator[bool]:
-    """Whether this session got the lock of index version ``number``; it is given back at the end.
-
-    Inside a transaction the lock goes with it, since a failed one takes no more commands.
-    """
-    key = (LOCK_SPACE, number)
-    kind = "pg_try_advisory_xact_lock" if connection.in_atomic_block else "pg_try_advisory_lock"
-    with connection.cursor() as cursor:
-        cursor.execute(f"SELECT {kind}(%s, %s)", key)
-        ours = bool(cursor.fetchone()[0])
-        try:
-            yield ours
-        finally:
-            if ours and not connection.in_atomic_block:
-                cursor.execute("SELECT pg_advisory_unlock(%s, %s)", key)
 
 
 def search_settings() -> str:
@@ -170,14 +167,18 @@ def nearest_images(
     One statement with three ways, of which PostgreSQL starts the next only where the one before left the page short.
     ``near`` walks the graph and stops after a few rows for each one wanted. ``wide`` walks it further, where a few
     products with many images own all those rows. ``every`` compares all eligible rows, where the walk gave up under a
-    narrow filter.
+    narrow filter. A graph of bits is walked along the number of those that differ; the page is of the exact distance.
     """
     model = eligible.model
     eligible = eligible.select_related(None).order_by()
     measure = distance(index, vector)
-    walk, walk_params = _compiled(_walk(index, measure, eligible))
+    bits = graphs.is_quantised(index) and not exact
+    along = graphs.bits_apart(index, vector) if bits else measure
+    walk, walk_params = _compiled(_walk(index, measure, along, eligible))
     every, every_params = _compiled(_every(index, measure, eligible))
     few, many = limit * OVERSAMPLING, limit * WIDE_OVERSAMPLING if distinct else 0
+    if bits:
+        few, many = limit * BITS_OVERSAMPLING, limit * WIDE_BITS_OVERSAMPLING if distinct else 0
     if exact:
         few = many = 0  # nothing from the graph
     sql = _page_sql(walk, every, model, distinct)
@@ -209,10 +210,11 @@ def _page_sql(walk: str, every: str, model: type[models.Model], distinct: str | 
     )
 
 
-def _walk(index: VisualIndex, measure: Any, eligible: models.QuerySet[Any]) -> models.QuerySet[Any]:
+def _walk(index: VisualIndex, measure: Any, along: Any, eligible: models.QuerySet[Any]) -> models.QuerySet[Any]:
     key = _plain(eligible.model._meta.pk)
     shown = models.Exists(eligible.filter(pk=Cast(models.OuterRef("object_id"), output_field=key)))
-    return _keyed(rows(index, vector__isnull=False).filter(shown), key, measure).order_by("distance")
+    found = _keyed(rows(index, vector__isnull=False).filter(shown), key, measure)
+    return found.order_by("distance" if along is measure else along)
 
 
 def _every(index: VisualIndex, measure: Any, eligible: models.QuerySet[Any]) -> models.QuerySet[Any]:
@@ -262,17 +264,6 @@ def _compiled(query: models.QuerySet[Any]) -> tuple[str, tuple[Any, ...]]:
     return query.query.sql_with_params()
 
 
-def distance(index: VisualIndex, vector: Sequence[float]) -> CosineDistance:
-    """Cosine distance on the very expression that the version's HNSW index holds."""
-    # Five digits name a half-precision number exactly, and make the statement a third as long as ``repr`` does.
-    literal = "[" + ",".join([f"{value:.5g}" for value in vector]) + "]"
-    return CosineDistance(_halfvec(index), models.Value(literal))
-
-
-def _halfvec(index: VisualIndex) -> Cast:
-    return Cast("vector", HalfVectorField(dimensions=index.dimensions))
-
-
 def _plain(field: Any) -> models.Field[Any, Any]:
     """A field of the primary key's own type, without its automatic or related side, for a cast."""
     while (target := getattr(field, "target_field", None)) is not None:
@@ -282,11 +273,6 @@ def _plain(field: Any) -> models.Field[Any, Any]:
         plain(max_length=field.max_length) if isinstance(field, models.CharField) else plain()
     )
     return made
-
-
-def hnsw_name(index: VisualIndex) -> str:
-    """The name of the version's own index in the database."""
-    return f"visualsearch_hnsw_{index.pk:d}"
 
 
 def _vector_type(connection: BaseDatabaseWrapper) -> TypeInfo:

@@ -108,6 +108,22 @@ def test_demo_from_an_empty_folder_stopped_and_started_again(clone: Path, port: 
     assert "Traceback" not in text
 
 
+def complaint(clone: Path, *command: str, **environment: str) -> str:
+    """What a command that refuses says, with exit status 1 and no traceback."""
+    finished = subprocess.run(
+        [sys.executable, *command],
+        cwd=clone,
+        env={**without_tests_settings(), **environment},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert finished.returncode == 1
+    assert "Traceback" not in finished.stderr
+    return finished.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "environment", "message"),
     [
@@ -120,18 +136,7 @@ def test_demo_from_an_empty_folder_stopped_and_started_again(clone: Path, port: 
 def test_wrong_arguments_are_one_sentence(
     clone: Path, arguments: list[str], environment: dict[str, str], message: str
 ) -> None:
-    finished = subprocess.run(
-        [sys.executable, "-m", "shop.demo", *arguments],
-        cwd=clone,
-        env={**without_tests_settings(), **environment},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert finished.returncode == 1
-    assert message in finished.stderr
-    assert "Traceback" not in finished.stderr
+    assert message in complaint(clone, "-m", "shop.demo", *arguments, **environment)
 
 
 @pytest.fixture
@@ -146,33 +151,13 @@ def bare_server(transactional_db: None) -> str:
 
 
 def test_server_without_pgvector_is_told_what_to_install(clone: Path, bare_server: str) -> None:
-    finished = subprocess.run(
-        [sys.executable, "-m", "shop.demo", "--prepare-only"],
-        cwd=clone,
-        env={**without_tests_settings(), "DATABASE_URL": bare_server},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert finished.returncode == 1
-    assert re.search(r"The PostgreSQL \d+ server has no pgvector; install it there, e.g. apt-get", finished.stderr)
-    assert "Traceback" not in finished.stderr
+    found = complaint(clone, "-m", "shop.demo", "--prepare-only", DATABASE_URL=bare_server)
+    assert re.search(r"The PostgreSQL \d+ server has no pgvector; install it there, e.g. apt-get", found)
 
 
 def test_migrate_on_a_server_without_pgvector_is_one_sentence(clone: Path, bare_server: str) -> None:
-    finished = subprocess.run(
-        [sys.executable, "manage.py", "migrate", "visualsearch", "--skip-checks"],
-        cwd=clone,
-        env={**without_tests_settings(), "DATABASE_URL": bare_server},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert finished.returncode == 1
-    assert "CommandError: The PostgreSQL server has no pgvector: install it" in finished.stderr
-    assert "Traceback" not in finished.stderr
+    found = complaint(clone, "manage.py", "migrate", "visualsearch", "--skip-checks", DATABASE_URL=bare_server)
+    assert "CommandError: The PostgreSQL server has no pgvector: install it" in found
 
 
 def test_port_in_use_is_named(clone: Path) -> None:

@@ -57,7 +57,7 @@ def test_saved_product_is_found_by_its_photograph(cluster: Any, log: Path, cloth
     wait_until(lambda: indexed() == 3, 60, log)
     found = search_by_image(clothing[1].read_bytes(), 3)
     assert found[0].product == products[1]
-    assert found[0].score > 0.99
+    assert found[0].distance < 0.01
 
 
 def test_killed_cluster_loses_nothing(

@@ -13,6 +13,9 @@ from catalog.models import Category, Product, ProductImage
 from visualsearch import lifecycle
 from visualsearch.sources import ImageSource, get_source
 
+# Of an index version: a score is 100 times the cosine similarity.
+CALIBRATION = {"method": "isotonic", "distances": [0, 1], "probabilities": [1, 0]}
+
 _numbers = itertools.count(1)
 
 

@@ -25,7 +25,7 @@ FLOORS: tuple[set[str], ...] = (
     {"handlers"},
     {"tasks"},
     {"lifecycle", "status"},
-    {"indexing", "search", "evaluation"},
+    {"indexing", "search", "pairs", "evaluation"},
     {"encoders", "stores", "sources", "images", "thumbnails", "montage", "signals"},
     {"models", "migrations", "statements", "locks"},
     {"calibration"},

@@ -76,7 +76,8 @@ def test_a_picture(shop: dict[str, Product], photo: Path) -> None:
     image = shop["Red"].images.get()
     assert first == {
         "rank": 1,
-        "score": pytest.approx(1.0, abs=1e-3),
+        "score": None,
+        "distance": pytest.approx(0.0, abs=1e-3),
         "product": shop["Red"].pk,
         "title": "Red",
         "image": image.pk,
@@ -94,11 +95,17 @@ def test_a_product_finds_others(shop: dict[str, Product]) -> None:
 
 def test_the_table(shop: dict[str, Product]) -> None:
     lines = ask(shop["Red"].pk).splitlines()
-    assert lines[0].split() == ["rank", "score", "product", "image"]
-    assert [line.split()[0] for line in lines[1:]] == ["1", "2"]
-    assert lines[1].split()[2:4] == [str(shop["Crimson"].pk), "Crimson"]
+    assert lines[0].split() == ["rank", "score", "distance", "product", "image"]
+    assert [line.split()[:2] for line in lines[1:]] == [["1", "-"], ["2", "-"]]
+    assert lines[1].split()[3:5] == [str(shop["Crimson"].pk), "Crimson"]
     starts = {line.index("products/") for line in lines[1:]} | {lines[0].index("image")}
     assert len(starts) == 1, "columns are aligned"
+
+
+def test_scores_of_a_calibrated_version(shop: dict[str, Product], photo: Path) -> None:
+    VisualIndex.objects.update(calibration=shelf.CALIBRATION)
+    assert answer(photo)["results"][0]["score"] == pytest.approx(100, abs=0.1)
+    assert ask(photo).splitlines()[1].split()[1] in ("100.0", "99.9")
 
 
 def test_limit_and_filters(shop: dict[str, Product], photo: Path) -> None:

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -36,7 +36,8 @@ BISECTIONS = 60  # halve [0, 2] down to neighbouring floats
 class Curve(Protocol):
     """Distance -> probability, never rising."""
 
-    method: str
+    @property
+    def method(self) -> str: ...
 
     def probability(self, distances: npt.ArrayLike) -> Floats: ...
 
@@ -85,9 +86,13 @@ class Calibration:
         """Of the same kind, 0 to 1, for each cosine distance."""
         return self.curve.probability(distances)
 
-    def score(self, distance: float) -> float:
+    def scores(self, distances: Sequence[float]) -> list[float]:
         """The same in percent, 0 to 100, with one decimal."""
-        return round(100 * float(self.probability(distance)), 1)
+        return [round(100 * float(probability), 1) for probability in self.probability(distances)]
+
+    def score(self, distance: float) -> float:
+        """The score of one distance."""
+        return self.scores([distance])[0]
 
     def distance_for(self, score: float) -> float | None:
         """The largest cosine distance, 0 to 2, that still has this score; None where not even 0 has it."""
@@ -143,6 +148,18 @@ def bundled_calibrations() -> Mapping[str, Calibration]:
     return {fingerprint: Calibration.from_dict(value) for fingerprint, value in stored.items()}
 
 
+def calibration_of(own: Mapping[str, Any] | None, fingerprint: str) -> Calibration | None:
+    """That of an index version: its own, else the one that came with the weights of this fingerprint, else None."""
+    return bundled_calibrations().get(fingerprint) if own is None else Calibration.from_dict(own)
+
+
+def calibration_in_use(own: Mapping[str, Any] | None, fingerprint: str) -> Literal["own", "bundled", "none"]:
+    """Which of the three that is."""
+    if own is not None:
+        return "own"
+    return "bundled" if fingerprint in bundled_calibrations() else "none"
+
+
 @dataclass(frozen=True)
 class Pairs:
     """Judged pairs. Each array has one entry a pair: its cosine distance; whether both are of the same kind; what it
@@ -178,8 +195,8 @@ class Pairs:
 
 
 def fit_isotonic(pairs: Pairs) -> Isotonic:
-    """Isotonic regression, smoothed: pools of at least PAIRS_A_KNOT neighbouring pairs, merged until their shares of the
-    same kind fall (pool adjacent violators; Barlow et al. 1972), joined by lines between their centres (Oron and
+    """Isotonic regression, smoothed: pools of at least PAIRS_A_KNOT neighbouring pairs, merged until their shares of
+    the same kind fall (pool adjacent violators; Barlow et al. 1972), joined by lines between their centres (Oron and
     Flournoy 2017, https://doi.org/10.1080/19466315.2017.1286256).
 
     A share counts half a pair more on each side (Jeffreys), so none is certain. At distance 0 the probability is 1: a
@@ -268,15 +285,15 @@ def _sigmoid(logits: Floats) -> Floats:
 
 @dataclass(frozen=True)
 class Fit:
-    """The calibration, and for each method its log loss on the held-out pairs. ``held_out`` are the probabilities of all
-    pairs, each by curves of the kept method that were fitted without its query."""
+    """The calibration, and for each method its log loss on the held-out pairs. ``held_out`` are the probabilities of
+    all pairs, each by curves of the kept method that were fitted without its query."""
 
     calibration: Calibration
     held_out: Floats
     log_losses: dict[str, float]
 
 
-_METHODS = {"isotonic": fit_isotonic, "logistic": fit_logistic}
+_METHODS: dict[str, Callable[[Pairs], Curve]] = {"isotonic": fit_isotonic, "logistic": fit_logistic}
 
 
 def fit(pairs: Pairs, about: Mapping[str, Any] | None = None) -> Fit:
@@ -342,8 +359,8 @@ class Bin:
 
 @dataclass(frozen=True)
 class Reliability:
-    """How far probabilities can be believed: ``ece`` is the mean distance of predicted and observed share over ten equal
-    bins (expected calibration error; Naeini et al. 2015), ``brier`` the mean squared error (Brier 1950)."""
+    """How far probabilities can be believed: ``ece`` is the mean distance of predicted and observed share over ten
+    equal bins (expected calibration error; Naeini et al. 2015), ``brier`` the mean squared error (Brier 1950)."""
 
     ece: float
     brier: float

@@ -43,6 +43,8 @@ class VisualIndex(models.Model):
     state = models.CharField(_("state"), max_length=10, choices=State, default=State.BUILDING)
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
     activated_at = models.DateTimeField(_("activated"), null=True, editable=False)
+    # What visualsearch_calibrate fitted to this shop's pairs; null: the calibration that came with the weights, if any.
+    calibration = models.JSONField(_("calibration"), null=True, editable=False)
 
     objects = VisualIndexQuerySet.as_manager()
 

@@ -27,13 +27,15 @@ FAULTS = (VisualSearchError, Error)
 
 @dataclass(frozen=True)
 class Card:
-    """A match as a template shows it. ``url`` is empty for a product that has no page of its own."""
+    """A match as a template shows it. ``url`` is empty for a product that has no page of its own; ``score`` is 0 to
+    100, and None where the index version has no calibration."""
 
     product: Any
     image: Any
     file: Any
     url: str
-    score: float
+    score: float | None
+    distance: float
     rank: int
 
 
@@ -49,7 +51,10 @@ class Picture:
 
 def cards(source: ImageSource, matches: Iterable[Match]) -> list[Card]:
     """Matches with their picture files and addresses. No queries."""
-    return [Card(m.product, m.image, source.file_of(m.image), product_url(m.product), m.score, m.rank) for m in matches]
+    return [
+        Card(m.product, m.image, source.file_of(m.image), product_url(m.product), m.score, m.distance, m.rank)
+        for m in matches
+    ]
 
 
 def picture(file: Any, side: int) -> Picture:

@@ -16,6 +16,7 @@ import numpy as np
 from django.db import DataError, models
 from django.db.models.functions import Cast
 
+from visualsearch.calibration import calibration_of
 from visualsearch.conf import conf
 from visualsearch.exceptions import ImageRefused, InvalidFilter, InvalidLimit
 from visualsearch.images import open_image
@@ -36,11 +37,18 @@ class State(StrEnum):
 
 @dataclass(frozen=True)
 class Match:
-    """One product found: its image nearest to the query, the cosine similarity (-1 to 1) and the rank from 1."""
+    """One product found.
+
+    ``image`` is its image nearest to the query, ``distance`` the cosine distance of the two (0 to 2), ``rank`` counts
+    from 1. ``score`` is the probability, in percent, that a person would call it a match of the same kind, by the index
+    version's calibration; None where the version has none (docs/calibration.md). It never rises from one rank to the
+    next.
+    """
 
     product: Any
     image: Any
-    score: float
+    score: float | None
+    distance: float
     rank: int
 
 
@@ -185,7 +193,11 @@ def _ranked(
     product = source.product_field
     related = (*([product] if product else []), *source.related)
     neighbours = get_store().search(index, vector, eligible, limit, distinct=product, related=related)
+    distances = [max(0.0, round(neighbour.distance, 6)) for neighbour in neighbours]
+    calibration = calibration_of(index.calibration, index.fingerprint)
+    scores = calibration.scores(distances) if calibration else [None] * len(distances)
+    found = zip(neighbours, scores, distances, strict=True)
     return [
-        Match(source.product_of(neighbour.image), neighbour.image, round(1 - neighbour.distance, 6), rank)
-        for rank, neighbour in enumerate(neighbours, start=1)
+        Match(source.product_of(neighbour.image), neighbour.image, score, distance, rank)
+        for rank, (neighbour, score, distance) in enumerate(found, start=1)
     ]

@@ -8,6 +8,7 @@ from typing import Any
 from django.db.models import Count
 
 from visualsearch import indexing
+from visualsearch.calibration import calibration_in_use
 from visualsearch.exceptions import EncoderError
 from visualsearch.models import VisualIndex, active_index
 from visualsearch.sources import ImageSource
@@ -29,6 +30,7 @@ class SourceStatus:
     fingerprint: str = ""
     encoder_fits: bool = True
     prepared: bool = False
+    calibration: str = ""  # where scores come from: "own", "bundled" or "none"
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -56,6 +58,7 @@ def status_of(source: ImageSource) -> SourceStatus:
         fingerprint=index.fingerprint,
         encoder_fits=encoder_fits(index),
         prepared=get_store().is_prepared(index),
+        calibration=calibration_in_use(index.calibration, index.fingerprint),
     )
 
 

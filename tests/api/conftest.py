@@ -9,6 +9,7 @@ from rest_framework.settings import api_settings
 from rest_framework.test import APIClient
 
 from tests import shelf
+from visualsearch.models import VisualIndex
 from visualsearch.sources import ImageSource, register, unregister
 
 
@@ -72,7 +73,8 @@ def another_source() -> Iterator[Callable[..., ImageSource]]:
 
 @pytest.fixture
 def rainbow(db: None) -> list[Any]:
-    """Twelve indexed products, each looking most like its neighbours in the list."""
+    """Twelve indexed products, each looking most like its neighbours in the list, with scores."""
     products = [shelf.make_product(shelf.picture(shelf.shade(number))) for number in range(12)]
     shelf.index_everything()
+    VisualIndex.objects.update(calibration=shelf.CALIBRATION)
     return products

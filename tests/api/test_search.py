@@ -43,7 +43,8 @@ def test_a_photo_finds_its_products(api: APIClient, rainbow: list[Product]) -> N
     response = send(api, image=red(), limit=2)
     assert found(response) == [rainbow[0].pk, rainbow[1].pk]
     assert response.json()["state"] == "ready"
-    assert response.json()["results"][0]["score"] > 0.99
+    assert response.json()["results"][0]["score"] > 99
+    assert response.json()["results"][0]["distance"] < 0.01
     assert response.json()["results"][0]["image"]["url"].startswith("http://testserver/media/products/")
 
 

@@ -37,9 +37,12 @@ def test_a_page_of_results(api: APIClient, rainbow: list[Product]) -> None:
     answer = response.json()
     assert (answer["state"], answer["reason"], answer["count"]) == ("ready", "", 3)
     assert [result["rank"] for result in answer["results"]] == [1, 2, 3]
-    scores = [result["score"] for result in answer["results"]]
-    assert scores == sorted(scores, reverse=True)
-    assert 0.9 < scores[0] < 1
+    distances = [result["distance"] for result in answer["results"]]
+    assert distances == sorted(distances)
+    assert 0 < distances[0] < 0.1
+    assert [result["score"] for result in answer["results"]] == pytest.approx(
+        [100 - 100 * d for d in distances], abs=0.06
+    )
     nearest = rainbow[1]
     image = nearest.images.get()
     first = answer["results"][0]

@@ -152,7 +152,7 @@ def test_status_in_words(five: list[ProductImage], queue: Any) -> None:
     five[1].save()
     text = status()
     assert "FakeEncoder fa4efa4efa4e, HNSW index ready" in text
-    assert "  6 images: 4 indexed, 1 pending, 1 failed\n    1 failed: not_an_image\n" in text
+    assert "  6 images: 4 indexed, 1 pending, 1 failed\n    1 failed: not_an_image\n  no scores: nothing is known" in text
     VisualIndex.objects.update(fingerprint="0" * 64)
     assert "NOT this process's encoder" in status()
 
@@ -172,6 +172,7 @@ def test_status_as_json(five: list[ProductImage]) -> None:
         "fingerprint": "fa4e" * 16,
         "encoder_fits": True,
         "prepared": True,
+        "calibration": "none",
     }
     assert product_source().name == found["source"]
 

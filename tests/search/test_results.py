@@ -35,16 +35,16 @@ def test_nearest_first_and_never_the_product_itself(rainbow: list[Product]) -> N
     found = similar_to(rainbow[10], 2)
     assert {match.product for match in found} == {rainbow[9], rainbow[11]}
     assert [match.rank for match in found] == [1, 2]
-    assert [match.score for match in found] == sorted((match.score for match in found), reverse=True)
+    assert [match.distance for match in found] == sorted(match.distance for match in found)
     assert all(match.image.product_id == match.product.pk for match in found)
     assert found.state == "ready"
 
 
-def test_photo_finds_its_product_with_a_score_of_one(rainbow: list[Product]) -> None:
+def test_photo_finds_its_product_at_no_distance(rainbow: list[Product]) -> None:
     for photo in (picture(shade(7)), io.BytesIO(picture(shade(7)))):
         found = search_by_image(photo, 3)
         assert found[0].product == rainbow[7]
-        assert found[0].score == pytest.approx(1, abs=1e-3)
+        assert found[0].distance == pytest.approx(0, abs=1e-3)
         assert len(found) == 3
 
 

@@ -105,7 +105,8 @@ RESULTS = _shown(
         "results": [
             {
                 "rank": 1,
-                "score": 0.914207,
+                "score": 91.4,
+                "distance": 0.085793,
                 "product": _PRODUCT_SHOWN,
                 "image": {"id": 34, "url": "https://shop.example/media/products/armchair-red.jpg"},
             }

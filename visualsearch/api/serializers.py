@@ -37,7 +37,8 @@ class FoundProduct(NamedTuple):
     """One result, its product serialized already."""
 
     rank: int
-    score: float
+    score: float | None
+    distance: float
     product: Any
     image: FoundImage
 
@@ -59,7 +60,15 @@ class ImageSerializer(serializers.Serializer[FoundImage]):
 class MatchSerializer(serializers.Serializer[FoundProduct]):
     rank = serializers.IntegerField(read_only=True, min_value=1, help_text="From 1, the most similar.")
     score = serializers.FloatField(
-        read_only=True, min_value=-1, max_value=1, help_text="Cosine similarity of the two images."
+        read_only=True,
+        allow_null=True,
+        min_value=0,
+        max_value=100,
+        help_text="Probability, in percent, that a person would call it a match of the same kind. It never rises with "
+        "the rank. Null where the index has no calibration.",
+    )
+    distance = serializers.FloatField(
+        read_only=True, min_value=0, max_value=2, help_text="Cosine distance of the two images; 0 is the same."
     )
     product = ProductField(help_text="As the shop's own API shows it.")
     image = ImageSerializer(read_only=True, help_text="The product's image that is nearest to the query.")
@@ -117,7 +126,7 @@ def page(source: ImageSource, results: Results, context: Mapping[str, Any]) -> d
     """
     products = product_serializer(source)([match.product for match in results], many=True, context=dict(context))
     found = [
-        FoundProduct(match.rank, match.score, product, _image(source, match, context["request"]))
+        FoundProduct(match.rank, match.score, match.distance, product, _image(source, match, context["request"]))
         for match, product in zip(results, products.data, strict=True)
     ]
     answer = {"state": results.state, "reason": results.reason, "count": len(found), "results": found}

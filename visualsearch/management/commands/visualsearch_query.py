@@ -160,6 +160,7 @@ def _as_dict(source: ImageSource, match: Match) -> dict[str, Any]:
     return {
         "rank": match.rank,
         "score": match.score,
+        "distance": match.distance,
         "product": match.product.pk,
         "title": str(match.product),
         "image": match.image.pk,
@@ -170,12 +171,20 @@ def _as_dict(source: ImageSource, match: Match) -> dict[str, Any]:
 def _table(source: ImageSource, found: Results) -> list[str]:
     if not found:
         return []
-    lines = [("rank", "score", "product", "", "image")]
+    lines = [("rank", "score", "distance", "product", "", "image")]
     for row in (_as_dict(source, match) for match in found):
-        lines.append((str(row["rank"]), f"{row['score']:.4f}", str(row["product"]), row["title"], row["file"]))
+        distance = f"{row['distance']:.4f}"
+        lines.append(
+            (str(row["rank"]), _shown(row["score"]), distance, str(row["product"]), row["title"], row["file"])
+        )
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    sides = (str.rjust, str.rjust, str.rjust, str.ljust, str.ljust)
+    sides = (str.rjust, str.rjust, str.rjust, str.rjust, str.ljust, str.ljust)
     return ["  ".join(map(_padded, line, widths, sides)).rstrip() for line in lines]
+
+
+def _shown(score: float | None) -> str:
+    """A version without a calibration has no scores."""
+    return "-" if score is None else f"{score:.1f}"
 
 
 def _padded(text: str, width: int, side: Callable[[str, int], str]) -> str:
@@ -189,4 +198,5 @@ def _picture(source: ImageSource, image: models.Model) -> tuple[Image.Image | No
 
 def _tile(source: ImageSource, match: Match) -> Tile:
     picture, missing = _picture(source, match.image)
-    return Tile(picture, f"{match.rank}.  {match.score:.3f}", str(match.product), missing)
+    score = "" if match.score is None else f"{match.score:.1f}, "
+    return Tile(picture, f"{match.rank}.  {score}distance {match.distance:.3f}", str(match.product), missing)

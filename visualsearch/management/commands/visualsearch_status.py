@@ -12,6 +12,12 @@ from visualsearch.exceptions import VisualSearchError
 from visualsearch.sources import all_sources, get_source
 from visualsearch.status import SourceStatus, status_of
 
+SCORES = {
+    "own": "scores: calibrated with this shop's pairs",
+    "bundled": "scores: the calibration of the weights; your own: manage.py visualsearch_calibrate",
+    "none": "no scores: nothing is known of this encoder's distances; run: manage.py visualsearch_calibrate",
+}
+
 
 class Command(BaseCommand):
     help = "Says what is indexed, what waits and what failed, for each source."
@@ -46,4 +52,4 @@ class Command(BaseCommand):
             f"  {status.images} images: {status.indexed} indexed, {status.pending} pending, {status.failed} failed",
         ]
         lines += [f"    {count} failed: {code}" for code, count in sorted(status.failed_by_code.items())]
-        return lines
+        return [*lines, *([f"  {SCORES[status.calibration]}"] if status.calibration else [])]

@@ -1,4 +1,4 @@
-"""A query and its results as one picture, to be looked at."""
+"""A query and its results as one picture, to be looked at; or several queries, a row each."""
 
 from __future__ import annotations
 
@@ -21,22 +21,38 @@ MARGIN = 32
 HEADING = 44  # height of the line above the pictures
 CAPTION = 52  # height of the two lines below a picture
 MAX_COLUMNS = 8
+ROW_SIDE = 150  # pixels, of a square where each query has a row
+FRAME = 5  # pixels, of the frame that says whether a result is right
 
 PAPER = (255, 255, 255)
 GROUND = (244, 244, 242)
 INK = (29, 29, 31)
 QUIET = (112, 112, 118)
 RULE = (222, 222, 218)
+RIGHT = (38, 140, 84)
+WRONG = (205, 62, 54)
+
+Colour = tuple[int, int, int]
 
 
 @dataclass(frozen=True)
 class Tile:
-    """One picture with two lines below it. Without a picture the square shows ``missing``."""
+    """One picture with two lines below it. Without a picture the square shows ``missing``. ``frame`` is its colour."""
 
     picture: Image.Image | None
     strong: str = ""
     quiet: str = ""
     missing: str = ""
+    frame: Colour | None = None
+
+
+@dataclass(frozen=True)
+class Row:
+    """A query and its results in rank order. A ``heading`` begins a new group of rows."""
+
+    query: Tile
+    results: Sequence[Tile]
+    heading: str = ""
 
 
 def read(opened: Callable[[], Any]) -> tuple[Image.Image | None, str]:
@@ -75,6 +91,29 @@ def montage(query: Sequence[Tile], results: Sequence[Tile], heading: str = "Quer
     return sheet
 
 
+def rows_montage(rows: Sequence[Row], heading: str) -> Image.Image:
+    """Several queries, each in a row with its results to the right of it."""
+    columns = max((len(row.results) for row in rows), default=0)
+    left, step = MARGIN + ROW_SIDE + 2 * GAP, ROW_SIDE + GAP // 2
+    groups = sum(bool(row.heading) for row in rows)
+    height = 2 * MARGIN + HEADING + groups * HEADING + len(rows) * (ROW_SIDE + CAPTION + GAP) - GAP
+    title = math.ceil(_font(24).getlength(heading))
+    sheet = Image.new("RGB", (max(left + columns * step, 2 * MARGIN + title) + MARGIN, height), PAPER)
+    draw = ImageDraw.Draw(sheet)
+    draw.text((MARGIN, MARGIN), heading, INK, _font(24))
+    y = MARGIN + HEADING
+    for row in rows:
+        if row.heading:
+            draw.line([(MARGIN, y), (sheet.width - MARGIN, y)], RULE, 1)
+            draw.text((MARGIN, y + 10), row.heading, INK, _font(18))
+            y += HEADING
+        _draw_tile(sheet, draw, row.query, MARGIN, y, ROW_SIDE)
+        for number, tile in enumerate(row.results):
+            _draw_tile(sheet, draw, tile, left + number * step, y, ROW_SIDE)
+        y += ROW_SIDE + CAPTION + GAP
+    return sheet
+
+
 def _columns(count: int) -> int:
     """A sheet half as wide again as high, or nearly so where that leaves fewer empty places in the last row."""
     ideal = min(MAX_COLUMNS, max(4, math.ceil(math.sqrt(1.5 * count))))
@@ -107,6 +146,8 @@ def _draw_tile(sheet: Image.Image, draw: ImageDraw.ImageDraw, tile: Tile, x: int
     else:
         small = ImageOps.contain(tile.picture, (side, side), Image.Resampling.LANCZOS)
         sheet.paste(small, (x + (side - small.width) // 2, y + (side - small.height) // 2))
+    if tile.frame is not None:
+        draw.rectangle([x, y, x + side - 1, y + side - 1], outline=tile.frame, width=FRAME)
     draw.text((x, y + side + 6), _fitted(tile.strong, side, 18), INK, _font(18))
     draw.text((x, y + side + 29), _fitted(tile.quiet, side, 15), QUIET, _font(15))
 

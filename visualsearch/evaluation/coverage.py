@@ -18,8 +18,11 @@ Z = 1.959964  # a normal distribution's 97.5th percentile: 95% intervals
 class Curve:
     """For each distinct score, highest first: the share of answers that have it or more, and how many are right.
 
-    ``low`` and ``high`` are Wilson's 95% interval of the precision. All arrays have the same length.
+    ``low`` and ``high`` are Wilson's 95% interval of the precision. All arrays have the same length; ``answers`` is how
+    many there are in all.
     """
+
+    answers: int
 
     score: NDArray[np.float64]
     coverage: NDArray[np.float64]
@@ -46,7 +49,7 @@ def precision_by_coverage(scores: ArrayLike, right: ArrayLike) -> Curve:
     covered = last + 1
     precision = correct[last] / covered
     low, high = wilson(precision, covered)
-    return Curve(known[last], covered / len(known), precision, low, high)
+    return Curve(len(known), known[last], covered / len(known), precision, low, high)
 
 
 def wilson(share: ArrayLike, count: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

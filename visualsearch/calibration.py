@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import math
+from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -24,13 +25,13 @@ Floats = npt.NDArray[np.float64]
 
 BUNDLED_CALIBRATIONS = Path(__file__).parent / "encoders" / "weights" / "calibrations.json"
 MAX_DISTANCE = 2.0  # cosine distance of opposite vectors
+DIGITS = 6  # decimals of a result's distance
 MIN_PAIRS = 50  # a share of 50 pairs has a standard error of up to 7 points
 MIN_OF_EACH = 5  # pairs of the same kind, and of different kinds
 FOLDS = 5
 PAIRS_A_KNOT = 20  # at least, so that no knot of the isotonic curve rests on a few pairs
 MAX_KNOTS = 40
 CLOSEST_TO_CERTAIN = 1e-4  # probabilities are held this far from 0 and 1 in a log loss
-BISECTIONS = 60  # halve [0, 2] down to neighbouring floats
 
 
 class Curve(Protocol):
@@ -95,16 +96,13 @@ class Calibration:
         return self.scores([distance])[0]
 
     def distance_for(self, score: float) -> float | None:
-        """The largest cosine distance, 0 to 2, that still has this score; None where not even 0 has it."""
-        if self.score(0.0) < score:
-            return None
-        if self.score(MAX_DISTANCE) >= score:
-            return MAX_DISTANCE
-        near, far = 0.0, MAX_DISTANCE
-        for _ in range(BISECTIONS):
-            middle = (near + far) / 2
-            near, far = (middle, far) if self.score(middle) >= score else (near, middle)
-        return near
+        """The largest cosine distance, 0 to 2, that still has this score; None where not even 0 has it.
+
+        Of the distances of results, which have DIGITS decimals.
+        """
+        steps = range(int(MAX_DISTANCE) * 10**DIGITS + 1)
+        enough = bisect_left(steps, True, key=lambda step: self.score(step / 10**DIGITS) < score)
+        return (enough - 1) / 10**DIGITS if enough else None
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON; ``from_dict`` reads it."""

@@ -16,7 +16,7 @@ import numpy as np
 from django.db import DataError, models
 from django.db.models.functions import Cast
 
-from visualsearch.calibration import calibration_of
+from visualsearch.calibration import DIGITS, calibration_of
 from visualsearch.conf import conf
 from visualsearch.exceptions import ImageRefused, InvalidFilter, InvalidLimit
 from visualsearch.images import open_image
@@ -193,7 +193,7 @@ def _ranked(
     product = source.product_field
     related = (*([product] if product else []), *source.related)
     neighbours = get_store().search(index, vector, eligible, limit, distinct=product, related=related)
-    distances = [max(0.0, round(neighbour.distance, 6)) for neighbour in neighbours]
+    distances = [max(0.0, round(neighbour.distance, DIGITS)) for neighbour in neighbours]
     calibration = calibration_of(index.calibration, index.fingerprint)
     scores = calibration.scores(distances) if calibration else [None] * len(distances)
     found = zip(neighbours, scores, distances, strict=True)

@@ -163,7 +163,7 @@ def _claim(index: VisualIndex, source: ImageSource, pks: Sequence[str]) -> tuple
     row is made for an image that is about to go; ordinary saves are not held up.
     """
     with transaction.atomic(using=router.db_for_write(ImageEmbedding)):
-        files = _locked_files(source, pks)
+        files = locked_files(source, pks)
         gone = [pk for pk in pks if pk not in files]
         removed = rows(index, object_id__in=gone).count() if gone else 0
         if gone:
@@ -185,7 +185,7 @@ def _attempt(row: Any, file: str) -> Attempt:
     return Attempt(row.object_id, file, row.claim + 1, attempts, row.content_hash, settled)
 
 
-def _locked_files(source: ImageSource, pks: Sequence[str]) -> dict[str, str]:
+def locked_files(source: ImageSource, pks: Sequence[str]) -> dict[str, str]:
     """The names of the images' files by primary key, of those that have one, locked until the transaction ends.
 
     Names, not instances: an ImageField with dimension fields may open the file whenever an instance is made.

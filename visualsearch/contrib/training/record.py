@@ -11,9 +11,11 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from visualsearch.evaluation.measures import agreement, by_class, figures, rank
+
 from .data import overlap
 from .distil import STUDENT_WEIGHTS, Distillation
-from .evaluate import agreement, embed, labelled, retrieval
+from .evaluate import embed, labelled
 
 if TYPE_CHECKING:
     from .data import Pictures
@@ -61,9 +63,10 @@ def judge(
     embedded = {}
     for name, model in (("student", student), ("teacher", teacher.model)):
         embedded[name] = embed(model, asked.pixels)
-        figures = retrieval(embedded[name], asked.labels, embed(model, searched.pixels), searched.labels)
-        measured[name] = {key: asdict(figure) for key, figure in figures.items()}
-        report(f"{name}: " + ", ".join(f"{key} {figure}" for key, figure in figures.items()))
+        ranking = rank(embedded[name], embed(model, searched.pixels), by_class(asked.labels, searched.labels))
+        found = figures(ranking)
+        measured[name] = {key: asdict(figure) for key, figure in found.items()}
+        report(f"{name}: " + ", ".join(f"{key} {figure}" for key, figure in found.items()))
     if embedded["student"].shape == embedded["teacher"].shape:
         cosine = agreement(embedded["student"], embedded["teacher"])
         measured["cosine_to_teacher"] = asdict(cosine)

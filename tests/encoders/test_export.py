@@ -25,7 +25,7 @@ def cache(use_settings: Any, tmp_path: Path, monkeypatch: Any) -> Path:
     """An empty model cache, and a converter that needs no TensorFlow."""
     use_settings(MODEL_CACHE=tmp_path / "cache")
     monkeypatch.setattr(keras_zoo, "build_model", lambda file: None)
-    monkeypatch.setattr(keras_zoo, "_convert", lambda model, float16: b"model")
+    monkeypatch.setattr(keras_zoo, "_convert", lambda model, **options: b"model")
     return tmp_path / "cache"
 
 
@@ -44,7 +44,7 @@ def test_a_write_that_fails_leaves_the_old_file(cache: Path, monkeypatch: Any) -
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
-    monkeypatch.setattr(keras_zoo, "_convert", lambda model, float16: b"new model")
+    monkeypatch.setattr(keras_zoo, "_convert", lambda model, **options: b"new model")
     with pytest.raises(EncoderError, match=r"cannot be written: No space left on device; VISUALSEARCH\['MODEL_CACHE'"):
         keras_zoo.export(FILE)
     assert path.read_bytes() == b"model"
@@ -72,7 +72,7 @@ def test_readers_see_one_whole_file(cache: Path, monkeypatch: Any) -> None:
     reader = threading.Thread(target=read)
     reader.start()
     for turn in range(30):
-        monkeypatch.setattr(keras_zoo, "_convert", lambda model, float16, turn=turn: contents[turn % 2])
+        monkeypatch.setattr(keras_zoo, "_convert", lambda model, turn=turn, **options: contents[turn % 2])
         keras_zoo.export(FILE)
     stop.set()
     reader.join()

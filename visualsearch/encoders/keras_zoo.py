@@ -15,26 +15,45 @@ import numpy as np
 import numpy.typing as npt
 
 from visualsearch.encoders.base import Vectors
+from visualsearch.encoders.head import read_encoder_file
+from visualsearch.encoders.int8 import int8_weights
 from visualsearch.encoders.model_file import ModelDescription, ModelFile
 from visualsearch.exceptions import EncoderError, InvalidWeights, MissingExtra
 
 SEED = 0  # of "random" weights
 
 
-def export(file: ModelFile, target: Path | None = None, *, float16: bool = False) -> Path:
+def export(
+    file: ModelFile,
+    target: Path | None = None,
+    *,
+    float16: bool = False,
+    int8: bool = False,
+    calibration: Sequence[npt.NDArray[np.uint8]] = (),
+) -> Path:
     """Build the model and write its .tflite file, in the model cache unless ``target`` names another.
 
-    Takes seconds and imports TensorFlow. The file appears whole or not at all. With ``float16`` the weights
-    are stored in half the bytes (the model still computes in float32); the embeddings differ a little, so
-    such a file needs a ``target`` and is used as weights of its own.
+    Takes seconds and imports TensorFlow. The file appears whole or not at all.
+
+    With ``float16`` or ``int8`` the weights are stored in half or a quarter of the bytes, and the model still computes
+    in float32; ``int8`` also takes weights that are a .tflite file, and needs no TensorFlow then. With ``calibration``
+    besides, uint8 pictures (side, side, 3) of the kind that will be searched, it computes in int8 with the ranges found
+    on them, and takes a minute. The embeddings differ a little, so such a file needs a ``target`` and is used as
+    weights of its own.
 
     Raises MissingExtra without TensorFlow, InvalidWeights where the weights do not fit, EncoderError where
     they are already a .tflite file or cannot be fetched.
     """
-    if float16 and target is None:
-        raise EncoderError("A float16 export needs a target file: its embeddings differ from the float32 model's.")
+    if (float16 or int8) and target is None:
+        kind = "An int8" if int8 else "A float16"
+        raise EncoderError(f"{kind} export needs a target file: its embeddings differ from the float32 model's.")
+    if (float16 and int8) or (len(calibration) and not int8):
+        raise EncoderError("An export is float16 or int8, and pictures to calibrate with are for int8 alone.")
     fingerprint = file.fingerprint
-    content = _convert(build_model(file), float16=float16)
+    if int8 and not len(calibration):
+        content = int8_weights(_exported(file) if file.is_exported else _convert(build_model(file)))
+    else:
+        content = _convert(build_model(file), float16=float16, calibration=calibration)
     if file.fingerprint != fingerprint:
         raise EncoderError(f"{file.source} changed while it was read; build it again.")
     return _write(target or file.path, content)
@@ -77,8 +96,13 @@ class KerasRuntime:
                 "TensorFlow was loaded before this process was forked and cannot run in it; encode nothing before the "
                 "workers start, or set VISUALSEARCH['RUNTIME'] to \"litert\"."
             )
-        pixels = np.stack(batch).astype(np.float32) / np.float32(127.5) - np.float32(1)
-        return np.asarray(self._call(pixels), dtype=np.float32)
+        return np.asarray(self._call(scaled(batch)), dtype=np.float32)
+
+
+def scaled(batch: Sequence[npt.NDArray[np.uint8]]) -> npt.NDArray[np.float32]:
+    """The model's input, float32 (n, side, side, 3) in -1..1, of uint8 (side, side, 3) arrays."""
+    pixels: npt.NDArray[np.float32] = np.stack(batch).astype(np.float32) / np.float32(127.5) - np.float32(1)
+    return pixels
 
 
 def import_tensorflow() -> Any:
@@ -191,15 +215,28 @@ def _datasets(file: Any) -> dict[str, Any]:
     return found
 
 
-def _convert(model: Any, *, float16: bool) -> bytes:
+def _exported(file: ModelFile) -> bytes:
+    """The content of weights that are a .tflite file. Raises EncoderError for one that finetuning wrote."""
+    if read_encoder_file(file.path) is not None:
+        raise EncoderError(
+            f"{file.path} was finetuned, for the very weights it has; "
+            "make an int8 file of the weights it started from, and finetune that."
+        )
+    return file.path.read_bytes()
+
+
+def _convert(model: Any, *, float16: bool = False, calibration: Sequence[npt.NDArray[np.uint8]] = ()) -> bytes:
     """The content of a .tflite file. The model goes through a saved model, as Keras's exporter can be kept quiet."""
     tensorflow = import_tensorflow()
     with tempfile.TemporaryDirectory(prefix="visualsearch-") as folder:
         model.export(folder, verbose=False)
         converter = tensorflow.lite.TFLiteConverter.from_saved_model(folder)
-        if float16:
+        if float16 or len(calibration):
             converter.optimizations = [tensorflow.lite.Optimize.DEFAULT]
+        if float16:
             converter.target_spec.supported_types = [tensorflow.float16]
+        if len(calibration):
+            converter.representative_dataset = lambda: ([scaled([pixels])] for pixels in calibration)
         return bytes(converter.convert())
 
 

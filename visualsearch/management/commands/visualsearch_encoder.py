@@ -14,13 +14,14 @@ from PIL import Image
 
 from visualsearch.conf import conf
 from visualsearch.encoders import Encoder, encoder_class, encoder_names, get_encoder, short_name
-from visualsearch.encoders.mobilenet import MobileNetV2, runtime_name
+from visualsearch.encoders.mobilenet import MobileNetV2, Pixels, runtime_name
 from visualsearch.encoders.model_file import ModelFile, configured_weights
 from visualsearch.exceptions import EncoderError, ImageRefused, VisualSearchError
 from visualsearch.images import open_image
 
 ALLOWED_DIFFERENCE = 1e-4  # between LiteRT's embedding and Keras's, before scaling to unit length
 CHECKED_IMAGES = 20
+CALIBRATION_IMAGES = 100  # to find the ranges of activations; more change them little
 COLUMNS = ("", "name", "width", "dimensions", "weights", "fingerprint", "built", "size")
 
 
@@ -39,7 +40,16 @@ class Command(BaseCommand):
         for action in (build, check):
             action.add_argument("--weights", help="a .weights.h5 file, imagenet or random; default: the settings'")
         build.add_argument("--output", type=Path, help="write this .tflite file instead of one in the model cache")
-        build.add_argument("--float16", action="store_true", help="store weights in half the bytes (with --output)")
+        smaller = build.add_mutually_exclusive_group()
+        smaller.add_argument("--float16", action="store_true", help="store weights in half the bytes (with --output)")
+        smaller.add_argument("--int8", action="store_true", help="store them in a quarter (with --output)")
+        build.add_argument(
+            "--calibrate",
+            type=Path,
+            metavar="FOLDER",
+            help="with --int8: compute in int8, too, with ranges found on this folder's pictures; faster only on "
+            "processors with int8 dot products (VNNI), slower on others",
+        )
         check.add_argument("--images", type=Path, help="compare on the pictures of this folder, too")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -70,11 +80,15 @@ class Command(BaseCommand):
         output: Path | None = options["output"]
         if output and output.suffix != ".tflite":
             raise CommandError(f"--output {output} does not end in .tflite.")
-        if options["float16"] and not output:
-            raise CommandError("--float16 needs --output FILE: the embeddings differ from the float32 model's.")
+        smaller = next((name for name in ("float16", "int8") if options[name]), None)
+        if smaller and not output:
+            raise CommandError(f"--{smaller} needs --output FILE: the embeddings differ from the float32 model's.")
+        if options["calibrate"] and smaller != "int8":
+            raise CommandError("--calibrate is for --int8 alone.")
         found = _mobilenet(options["name"])
         source = _file(found, options["weights"], _label(options["name"]))
-        path = export(source, output, float16=options["float16"])
+        pictures = self._calibration(options["calibrate"], found(source)) if options["calibrate"] else []
+        path = export(source, output, float16=options["float16"], int8=options["int8"], calibration=pictures)
         built = ModelFile(found.description, path) if output else source
         self.stdout.write(f"{found.name} is built from {_described(source)}.")
         self.stdout.write(f"  file         {path} ({_megabytes(path)})")
@@ -82,6 +96,21 @@ class Command(BaseCommand):
         self.stdout.write(f"  speed here   {_speed(found(built))} ({runtime_name()}, {conf.THREADS} threads)")
         if encoder_class() is not found or _file(found, label=_label(options["name"])).source != built.source:
             self.stdout.write(f'To use it, set ENCODER to "{options["name"]}" and WEIGHTS to "{built.source}".')
+
+    def _calibration(self, folder: Path, encoder: MobileNetV2) -> list[Pixels]:
+        """Pictures spread over those in a folder and its sub-folders, as the model sees them; others are listed."""
+        if not folder.is_dir():
+            raise EncoderError(f"There is no folder {folder}.")
+        files = sorted(path for path in folder.rglob("*") if path.is_file())
+        found: list[Pixels] = []
+        for path in files[:: max(1, len(files) // CALIBRATION_IMAGES)][:CALIBRATION_IMAGES]:
+            try:
+                found.append(encoder.pixels(open_image(path.read_bytes())))
+            except ImageRefused as error:
+                self.stderr.write(f"{path}: {error}")
+        if not found:
+            raise EncoderError(f"The folder {folder} has no pictures that can be read.")
+        return found
 
     def _check(self, options: dict[str, Any]) -> None:
         from visualsearch.encoders.keras_zoo import KerasRuntime

@@ -46,13 +46,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.default_calibration", description=__doc__)
     parser.add_argument("--data", type=Path, default=DATA, help="folder with clothing and catalogue")
     parser.add_argument("--output", type=Path, default=BUNDLED_CALIBRATIONS)
+    parser.add_argument("--encoder", choices=list(BUNDLED), help="one alone; by default all whose weights are here")
     parser.add_argument("--sample", type=int, help="this many pictures a class: shows that it runs, nothing else")
     chosen = parser.parse_args(arguments)
     if not (chosen.data / "clothing" / "train").is_dir():
         print(f"There are no pictures in {chosen.data}.", file=sys.stderr)
         return 1
     found = {}
-    for name in BUNDLED:
+    for name in [chosen.encoder] if chosen.encoder else BUNDLED:
         description = getattr(encoder_class(name), "description", None)
         file = ModelFile(description, None)
         if file.is_built:
@@ -68,7 +69,10 @@ def calibrated(name: str, encoder: Encoder, data: Path, sample: int | None = Non
     """Fitted to photos among themselves, catalogue pictures among themselves and photos against the catalogue, each
     counting a third; judged with clothing/test against clothing/train, and cosine similarity with it for comparison."""
     train, test = (folder(data / "clothing" / part, sample) for part in ("train", "test"))
-    judgements = list(csv.DictReader(JUDGED.open(encoding="utf-8")))
+    with JUDGED.open(encoding="utf-8") as file:
+        judgements = list(csv.DictReader(file))
+    if sample:
+        judgements = judgements[:60] + judgements[-60:]
     named = sorted({row[column] for row in judgements for column in ("query", "result")})
     vectors = embedded(encoder, [*train, *test, *(data / path for path in named)], name)
     gallery, queries = vectors[: len(train)], vectors[len(train) : len(train) + len(test)]

@@ -131,6 +131,13 @@ def test_answers_are_as_described(schema: Any, api: APIClient, rainbow: list[Pro
     _check(schema, "#/components/schemas/VisualSearchError", missing)
 
 
+def test_a_score_may_be_null_and_a_distance_not(schema: Any) -> None:
+    match = schema["components"]["schemas"]["VisualSearchMatch"]["properties"]
+    assert (match["score"]["minimum"], match["score"]["maximum"], match["score"]["nullable"]) == (0, 100, True)
+    assert (match["distance"]["minimum"], match["distance"]["maximum"]) == (0, 2)
+    assert "nullable" not in match["distance"]
+
+
 class GarmentSerializer(Serializer[Any]):
     name = CharField()
 

@@ -14,7 +14,7 @@ from rest_framework.test import APIClient
 from catalog.models import Product, ProductImage
 from tests import shelf
 from tests.goods.models import Garment, Poster, PosterScan
-from visualsearch.models import ImageEmbedding
+from visualsearch.models import ImageEmbedding, VisualIndex
 
 pytestmark = pytest.mark.django_db
 
@@ -58,6 +58,13 @@ def test_a_page_of_results(api: APIClient, rainbow: list[Product]) -> None:
     }
     assert first["image"] == {"id": image.pk, "url": f"http://testserver{image.image.url}"}
     assert found(answer)[1] == rainbow[2].pk
+
+
+def test_without_a_calibration_scores_are_null(api: APIClient, rainbow: list[Product]) -> None:
+    VisualIndex.objects.update(calibration=None)
+    answer = api.get(similar(rainbow[0].pk), {"limit": 2}).json()
+    assert [result["score"] for result in answer["results"]] == [None, None]
+    assert found(answer) == [rainbow[1].pk, rainbow[2].pk]
 
 
 def test_the_default_number_of_results(api: APIClient, rainbow: list[Product], use_settings: Any) -> None:

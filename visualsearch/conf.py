@@ -33,6 +33,7 @@ DEFAULTS: dict[str, Any] = {
     "EF_SEARCH": 80,  # candidates looked at by a search; more is slower and more exact
     "DEFAULT_LIMIT": 12,  # results of a search that names no limit
     "MAX_LIMIT": 100,  # results that one search may ask for
+    "SHOP": "",  # names this shop in query tokens, where several shops have the same SECRET_KEY
     # Queue
     "ENQUEUE": "visualsearch.tasks.enqueue",  # dotted path of enqueue(function, *args, delay=0)
     "CHUNK": 64,  # images a task

@@ -38,6 +38,78 @@ class InvalidLimit(VisualSearchError, ValueError):
     code = "invalid_limit"
 
 
+class InvalidOption(VisualSearchError, ValueError):
+    """An option of the search is unknown, or its value is not valid."""
+
+    code = "invalid_option"
+
+
+class InvalidBox(VisualSearchError, ValueError):
+    """The box is no part of the picture."""
+
+    code = "invalid_box"
+
+
+class UnknownProduct(VisualSearchError, LookupError):
+    """There is no such product, or it is not indexed."""
+
+    code = "unknown_product"
+
+
+class NotCalibrated(VisualSearchError):
+    """The index has no calibration, so its results have no scores: min_score cannot be used."""
+
+    code = "not_calibrated"
+
+
+class QueryRefused(VisualSearchError):
+    """The query token cannot be used."""
+
+    code = "query_refused"
+
+
+class InvalidQuery(QueryRefused, ValueError):
+    """This is no query token of this shop."""
+
+    code = "invalid_query"
+
+
+class QueryExpired(QueryRefused):
+    """The query token is too old; search with the photo again."""
+
+    code = "query_expired"
+
+
+class QueryOutdated(QueryRefused):
+    """The index was made anew with another encoder since the query token was given; search with the photo again."""
+
+    code = "query_outdated"
+
+
+class QueryOfAnotherSource(QueryRefused):
+    """The query token is of another source."""
+
+    code = "query_of_another_source"
+
+
+class QueryOfAnotherShop(QueryRefused):
+    """The query token is of another shop."""
+
+    code = "query_of_another_shop"
+
+
+class InvalidCursor(VisualSearchError, ValueError):
+    """This is no cursor of this shop."""
+
+    code = "invalid_cursor"
+
+
+class CursorOfAnotherQuery(VisualSearchError):
+    """The cursor is of another query, or of other filters or options; begin at the first page."""
+
+    code = "cursor_of_another_query"
+
+
 class EncoderError(VisualSearchError):
     """The encoder cannot be used."""
 
@@ -129,3 +201,15 @@ class EvaluationError(VisualSearchError):
     """These pictures cannot be evaluated."""
 
     code = "evaluation_error"
+
+
+class VersionRefused(VisualSearchError):
+    """The index version cannot be used for this."""
+
+    code = "version_refused"
+
+
+class AnotherOperator(VisualSearchError):
+    """Somebody else is changing this source's index versions."""
+
+    code = "another_operator"

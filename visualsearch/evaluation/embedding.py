@@ -73,10 +73,11 @@ def embed(
     found = Embedded(np.empty((0, encoder.dimensions), np.float32), {}, [])
     sample: list[Image.Image] = []
     for batch in _loaded(encoder, pictures):
-        sample += [read.image for read in batch if read.image is not None][: TIMED - len(sample)]
         fault = _encode(encoder, batch, rows, found)
         if fault and not rows:
             raise fault  # it is the model, not the pictures
+        encoded = [read.image for read in batch if read.image is not None and read.picture.key in found.places]
+        sample += encoded[: TIMED - len(sample)]
         progress(len(batch))
     if not rows:
         raise EvaluationError(_none_readable(found.unreadable))

@@ -124,13 +124,14 @@ def _draw_texts(
     for row, (line, colour) in enumerate(zip(lines, COLOURS, strict=False)):
         middle = 110 * FINER
         draw.line([(x * FINER, middle), ((x + 34) * FINER, middle)], colour, 4 * FINER)
-        draw.text(((x + 44) * FINER, middle), line.name, INK, _font(18), anchor="lm")
-        x += 44 + _font(18).getlength(line.name) / FINER + 40
-        y = axis + (52 + 26 * row) * FINER
-        draw.text(((LEFT - 14) * FINER, y), "score", colour, _font(16), anchor="rt")
+        name = _fitted(line.name, (WIDTH - LEFT - RIGHT) / len(lines) - 84)
+        draw.text(((x + 44) * FINER, middle), name, INK, _font(18), anchor="lm")
+        x += 44 + _font(18).getlength(name) / FINER + 40
+        y = axis + (66 + 26 * row) * FINER
+        draw.text(((LEFT - 14) * FINER, y), "score", colour, _font(16), anchor="rs")
         for number in range(1, 11):
             score = line.curve.score[line.curve.at(number / 10)]
-            draw.text((place(number / 10, lowest)[0], y), f"{score:.2f}", colour, _font(16), anchor="mt")
+            draw.text((place(number / 10, lowest)[0], y), f"{score:.2f}", colour, _font(16), anchor="ms")
     draw.text(
         (place(0.5, lowest)[0], axis + (64 + 26 * len(lines)) * FINER),
         "Queries answered",
@@ -138,6 +139,15 @@ def _draw_texts(
         _font(18),
         anchor="mt",
     )
+
+
+def _fitted(name: str, width: float) -> str:
+    """The end of a name that is too long: dotted paths and files differ there."""
+    if _font(18).getlength(name) <= width * FINER:
+        return name
+    while name and _font(18).getlength("..." + name) > width * FINER:
+        name = name[1:]
+    return "..." + name
 
 
 @cache

@@ -141,13 +141,15 @@ def _doubles(embedded: Embedded, queries: Sequence[Picture], gallery: Sequence[P
     double = [each.name for each in queries if hashes[each.key] and held[hashes[each.key]] > (each.key in searched)]
     if not double:
         return []
-    return [f"{len(double):,} of the queries are in the gallery byte for byte, under another name: {listed(double)}."]
+    verb = "is" if len(double) == 1 else "are"
+    named = f"under another name: {listed(double)}"
+    return [f"{len(double):,} of the queries {verb} in the gallery byte for byte, {named}."]
 
 
 def _nothing_to_find(task: Task, queries: Sequence[Picture], unreadable: Sequence[Unreadable]) -> str:
-    lost = f" {len(unreadable):,} pictures cannot be read; {unreadable[0].name}: {unreadable[0].reason}"
     why = "no class has two pictures" if task.queries is task.gallery else "the gallery holds nothing that they ask for"
-    return f"None of the {len(queries):,} queries has anything to find: {why}.{lost if unreadable else ''}"
+    lost = [f" {len(unreadable):,} pictures cannot be read; {each.name}: {each.reason}" for each in unreadable[:1]]
+    return f"None of the {len(queries):,} queries has anything to find: {why}.{''.join(lost)}"
 
 
 def _left_out(task: Task, queries: Sequence[Picture], answerable: Booleans) -> list[str]:

@@ -76,7 +76,8 @@ class Command(BaseCommand):
         names, weights = _split(options["encoder"]), _split(options["weights"])
         trials = self._shop(options, names, weights) if options["source"] else self._folders(options, names, weights)
         for target, picture in _drawn(trials, options):
-            picture.save(target, quality=90, optimize=True)
+            # Without subsampling, so that the frames keep their colour; PNG passes over what is JPEG's own.
+            picture.save(target, quality=88, subsampling=0, optimize=True)
         self.stdout.write(json.dumps(_as_dict(trials), indent=2) if options["json"] else "\n".join(_lines(trials)))
         if not options["json"]:
             for name in ("montage", "plot"):

@@ -10,10 +10,10 @@ from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError
 from tqdm import tqdm
 
-from visualsearch import indexing, lifecycle, tasks
-from visualsearch.conf import conf
+from visualsearch import lifecycle, tasks
 from visualsearch.exceptions import SourceNotRegistered, VisualSearchError
 from visualsearch.indexing import Outcome
+from visualsearch.management.building import bar, build_here, checked_chunk, described
 from visualsearch.sources import ImageSource, all_sources, get_source
 
 POLL_SECONDS = 0.5
@@ -46,9 +46,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         if options["force"] and not options["all"]:
             raise CommandError("--force goes with --all.")
-        chunk = conf.CHUNK if options["chunk"] is None else options["chunk"]
-        if chunk < 1:
-            raise CommandError("--chunk must be 1 or more.")
+        chunk = checked_chunk(options["chunk"])
         try:
             total = Outcome()
             for source in self._sources(options["source"]):
@@ -74,28 +72,19 @@ class Command(BaseCommand):
             self.stdout.write(f"{source}: {count} images queued.")
             return self._followed(source, count) if options["wait"] else Outcome()
         outcome = Outcome()
-        with self._progress(len(pks), source.name) as bar:
+        with bar(len(pks), source.name, self.stderr) as progress:
             for part in tasks.chunks(pks, chunk):
                 outcome += lifecycle.index_images(source, part, force=force)
-                bar.update(len(part))
+                progress.update(len(part))
         lifecycle.prepare(source)
         self.stdout.write(f"{source}: {described(outcome)}.")
         return outcome
 
     def _rebuild(self, source: ImageSource, chunk: int) -> Outcome:
-        """Goes on with a version that was begun before; what is saved meanwhile is taken up before it is activated."""
-        index, outcome = lifecycle.begin(source), Outcome()
-        while pks := list(indexing.out_of_date(index, source).order_by("pk").values_list("pk", flat=True)):
-            with self._progress(len(pks), f"{source} v{index.pk}") as bar:
-                for part in tasks.chunks(pks, chunk):
-                    outcome += indexing.index_images(index, source, part)
-                    bar.update(len(part))
-            if outcome.retry:
-                raise VisualSearchError(
-                    f"{source}: the storage failed for {sum(map(len, outcome.retry.values()))} images; the active "
-                    "version is still in use. Run the same command again to go on."
-                )
-        lifecycle.activate(index)
+        """``visualsearch_index build --sync`` and ``activate``. Goes on with a version that was begun before."""
+        index = lifecycle.begin(source)
+        outcome = build_here(index, source, self.stderr, chunk=chunk)
+        lifecycle.activate(source, index)
         self.stdout.write(f"{source}: version {index.pk} is active, {described(outcome)}.")
         return outcome
 
@@ -111,31 +100,14 @@ class Command(BaseCommand):
         except ValidationError as error:
             raise CommandError(f"{value!r} is not a key of {source.model.__name__}.") from error
 
-    def _progress(self, total: int, label: str) -> Any:
-        return tqdm(total=total, desc=label, unit="image", file=self.stderr, disable=None if total else True)
-
     def _bar(self, pks: list[Any], label: str) -> Any:
         return tqdm(pks, desc=f"{label}: queueing", unit="image", file=self.stderr, disable=None if pks else True)
 
     def _followed(self, source: ImageSource, count: int) -> Outcome:
         """Waits until nothing of the source is left to index, showing what is done."""
-        with self._progress(count, f"{source}: indexing") as bar:
+        with bar(count, f"{source}: indexing", self.stderr) as progress:
             while left := lifecycle.to_index(source, "missing").count():
-                bar.update(max(0, count - left - bar.n))
+                progress.update(max(0, count - left - progress.n))
                 time.sleep(POLL_SECONDS)
-            bar.update(count - bar.n)
+            progress.update(count - progress.n)
         return Outcome(failed=lifecycle.to_index(source, "failed").count())
-
-
-def described(outcome: Outcome) -> str:
-    """The counts of a run in words."""
-    parts = {
-        "indexed": outcome.indexed,
-        "unchanged": outcome.unchanged,
-        "removed": outcome.removed,
-        "superseded": outcome.superseded,
-        "failed": outcome.failed,
-        "to try again": sum(map(len, outcome.retry.values())),
-    }
-    named = [f"{count} {name}" for name, count in parts.items() if count or name in ("indexed", "failed")]
-    return ", ".join(named)

@@ -68,7 +68,7 @@ def test_the_report(shop: Path) -> None:
     assert {"P@10", "hit@10", "recall@10", "MRR"} <= set(figures)
     assert {"mAP@10, over those retrieved", "mAP@10, over min(10, relevant)"} <= set(figures)
     assert any(re.fullmatch(r"[\d.]+ ms an image read, decoded and encoded; [\d.]+ ms .*", line) for line in lines)
-    assert "1 pictures cannot be read and are left out:" in lines
+    assert "1 picture cannot be read and is left out:" in lines
     assert "  red/broken.jpg: The file is not an image of a known format. (not_an_image)" in lines
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from tests.encoders.built import run_python
 from visualsearch.evaluation import measures
 from visualsearch.evaluation.measures import (
     NOTHING,
@@ -146,3 +147,10 @@ def test_agreement_is_the_mean_cosine() -> None:
 def test_means_of_classes_begin_with_the_worst() -> None:
     means = class_means(["hat", "shoe", "hat", "bag"], [0, 1, 1, 0.5])
     assert list(means.items()) == [("bag", (0.5, 1)), ("hat", (0.5, 2)), ("shoe", (1.0, 1))]
+
+
+def test_numpy_is_all_that_they_need() -> None:
+    code = "import sys, visualsearch.evaluation.measures, visualsearch.evaluation.coverage; print(*sys.modules)"
+    modules = set(run_python(code).split())
+    assert "numpy" in modules
+    assert not {"django", "PIL", "pgvector", "visualsearch.conf", "visualsearch.encoders"} & modules

@@ -32,7 +32,7 @@ def products() -> list[Product]:
 def test_other_views_of_the_same_product(products: list[Product]) -> None:
     found = answer("--source", "product")
     assert (found["queries"], found["gallery"], found["p_at_1"]) == (6, 7, 1)
-    assert found["notes"] == ["1 images are no queries: their product has no other."]
+    assert found["notes"] == ["1 image is no query: its product has no other."]
     assert {each["class"] for each in found["classes"]} == {"Rose", "Brick", "Sea"}
     assert found["weights"] == f"index version {VisualIndex.objects.get().pk}"
     assert found["ms_per_image"] is None
@@ -43,7 +43,7 @@ def test_other_products_of_the_same_category(products: list[Product]) -> None:
     found = answer("--source", "product", "--by", "category")
     assert (found["queries"], found["gallery"], found["p_at_1"]) == (7, 7, 1)
     # Each of the four red ones has two to find, those of the other product: its own second view is no answer.
-    assert found["p_at_10"] == pytest.approx((4 * 0.2 + 2 * 0.1 + 0.2) / 7)
+    assert found["p_at_10"] == pytest.approx((4 * 0.2 + 2 * 0.1 + 0.2) / 7, abs=1e-6)
     assert [each["class"] for each in found["classes"]] == ["Blue", "Red"]
     assert {each["class"] for each in answer("--source", "product", "--by", "category__slug")["classes"]} == {
         "blue",
@@ -54,7 +54,7 @@ def test_other_products_of_the_same_category(products: list[Product]) -> None:
 def test_products_without_a_value_are_left_out(products: list[Product]) -> None:
     Product.objects.exclude(title="Night").update(colour="bright")
     found = answer("--source", "product", "--by", "colour")
-    assert found["notes"] == ["1 images are left out: their product has no colour."]
+    assert found["notes"] == ["1 image is left out: its product has no colour."]
     assert (found["queries"], found["gallery"]) == (6, 6)
 
 

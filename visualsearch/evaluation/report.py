@@ -96,7 +96,8 @@ def lines(trial: Trial) -> Iterator[str]:
     if trial.labelled:
         yield from _classes(trial)
     if trial.unreadable:
-        yield from ["", f"{len(trial.unreadable):,} pictures cannot be read and are left out:"]
+        are = "picture cannot be read and is" if len(trial.unreadable) == 1 else "pictures cannot be read and are"
+        yield from ["", f"{len(trial.unreadable):,} {are} left out:"]
         yield from _listed([f"{each.name}: {each.reason} ({each.code})" for each in trial.unreadable])
     if trial.notes:
         yield ""

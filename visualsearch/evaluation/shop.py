@@ -37,7 +37,8 @@ def shop_task(source: ImageSource, by: str = PRODUCT, sample: int = SAMPLE) -> T
     that products do not have, and where no image has another to be found.
     """
     pictures, without = _pictures(source, by)
-    notes = [f"{without:,} images are left out: their product has no {by}."] if without else []
+    are, their = ("image is", "its") if without == 1 else ("images are", "their")
+    notes = [f"{without:,} {are} left out: {their} product has no {by}."] if without else []
     groups: dict[str, set[Hashable]] = {}
     for picture in pictures:
         groups.setdefault(picture.label, set()).add(picture.group)
@@ -45,8 +46,9 @@ def shop_task(source: ImageSource, by: str = PRODUCT, sample: int = SAMPLE) -> T
     if not asked:
         raise EvaluationError(_nothing_to_find(source, by, len(pictures)))
     if lone := len(pictures) - len(asked):
-        alone = "their product has no other" if by == PRODUCT else f"no other product has their {by}"
-        notes.append(f"{lone:,} images are no queries: {alone}.")
+        are, their = ("image is no query", "its") if lone == 1 else ("images are no queries", "their")
+        alone = f"{their} product has no other" if by == PRODUCT else f"no other product has {their} {by}"
+        notes.append(f"{lone:,} {are}: {alone}.")
     if len(asked) > sample:
         drawn = np.sort(np.random.default_rng(SEED).choice(len(asked), sample, replace=False))
         notes.append(f"{sample:,} of {len(asked):,} possible queries were drawn at random; --sample takes more.")

@@ -1,0 +1,48 @@
+"""docs/evaluation.md says what the command does."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from tests.conftest import ROOT
+from tests.evaluation.conftest import evaluate
+from visualsearch.evaluation import bootstrap, embedding, shop
+from visualsearch.evaluation.report import title
+from visualsearch.management.commands.visualsearch_evaluate import Command
+
+PAGE = (ROOT / "docs" / "evaluation.md").read_text()
+
+
+def test_every_option_is_described() -> None:
+    parser = Command().create_parser("manage.py", "visualsearch_evaluate")
+    plain = {"-h", "--help", "--version", "--verbosity", "-v", "--settings", "--pythonpath", "--traceback"}
+    plain |= {"--no-color", "--force-color", "--skip-checks"}
+    own = {option for action in parser._actions for option in action.option_strings} - plain
+    described = set(re.findall(r"^\| `(--[a-z]+)", PAGE, re.MULTILINE))
+    assert own == described
+
+
+def test_every_key_and_figure_is_described(fake_encoder: None, shop: Path) -> None:
+    from tests.evaluation.conftest import answer
+
+    found = answer(shop)
+    assert not [key for key in found if f"`{key}`" not in PAGE]
+    for name in found["intervals"]:
+        assert f"| {title(name, 10).replace('@10', '@k').replace('min(10', 'min(k')} | `{name}` |" in PAGE
+    assert "95% interval" in evaluate(shop)
+
+
+def test_numbers() -> None:
+    assert f"({bootstrap.RESAMPLES:,} resamples" in PAGE
+    assert f"at least {bootstrap.FEWEST_DIFFERENT} queries differ" in PAGE
+    assert f"the median of {embedding.TIMED})" in PAGE
+    assert f"the same ones each time ({shop.SAMPLE:,})" in PAGE
+
+
+def test_the_figures_are_of_the_weights_that_are_bundled() -> None:
+    """Of the file as it is shipped; the card gives four of them."""
+    card = re.sub(r"\s+", " ", (BUNDLED_WEIGHTS / "MODEL_CARD.md").read_text())
+    row = next(line for line in PAGE.splitlines() if line.startswith("| `mobilenet_v2_compact`, bundled"))
+    cells = [cell.split()[0] for cell in row.strip("| ").split(" | ")[1:]]
+    assert f"P@1 {cells[0]}, P@10 {cells[1]}, mAP@10 {cells[2]}, hit@10 {cells[4]}" in card

@@ -26,7 +26,7 @@ FLOORS: tuple[set[str], ...] = (
     {"upkeep"},
     {"tasks"},
     {"lifecycle", "status"},
-    {"indexing", "search", "pairs", "evaluation"},
+    {"indexing", "search", "pairs", "evaluation", "projection"},
     {"encoders", "stores", "sources", "images", "thumbnails", "montage", "signals"},
     {"models", "migrations", "statements", "locks"},
     {"calibration"},
@@ -53,6 +53,7 @@ HEAVY = ("rest_framework", "django_filters", "django_q", "easy_thumbnails", "ai_
 # What makes a room know encoders, or know stores. The array type is common ground.
 ENCODER_NAMES = {"encoder_of", "get_encoder", "encoder_class", "Encoder"}
 STORE_NAMES = {"get_store", "Store", "PgVectorStore"}
+ROOMS_OF_BOTH = {"indexing", "search", "lifecycle", "checks", "projection"}
 
 
 class Import(NamedTuple):
@@ -162,7 +163,7 @@ def test_encoders_and_stores_meet_in_indexing_and_search_alone() -> None:
         for kind, names in (("encoder", ENCODER_NAMES), ("store", STORE_NAMES)):
             if found.name in names:
                 knowing.setdefault(room_of(found.file), set()).add(kind)
-    assert {room for room, kinds in knowing.items() if len(kinds) == 2} == {"indexing", "search", "lifecycle", "checks"}
+    assert {room for room, kinds in knowing.items() if len(kinds) == 2} == ROOMS_OF_BOTH
     assert max(map(floor, knowing)) == floor("indexing")
     sideways = [found for found in own_imports() if {found.room, room_of(found.file)} == {"encoders", "stores"}]
     assert {found.name for found in sideways} <= {"Vectors"}, sideways

@@ -27,3 +27,9 @@ class LossNotFinite(TrainingError):
     """The loss is not a number any more; the last good checkpoint is kept."""
 
     code = "loss_not_finite"
+
+
+class NotBetter(TrainingError):
+    """What was learned is not shown to be better than what it started from; no file is written."""
+
+    code = "not_better"

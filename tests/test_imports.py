@@ -25,7 +25,7 @@ FLOORS: tuple[set[str], ...] = (
     {"handlers"},
     {"upkeep"},
     {"tasks"},
-    {"lifecycle", "status"},
+    {"lifecycle", "status", "drift"},
     {"indexing", "search", "pairs", "evaluation", "projection"},
     {"encoders", "stores", "sources", "images", "thumbnails", "montage", "signals"},
     {"models", "migrations", "statements", "locks"},
@@ -46,7 +46,7 @@ HOMES = {
     "easy_thumbnails": ("thumbnails.py",),
     "pillow_heif": ("images/containers.py",),
     "psycopg": ("stores/pgvector.py",),
-    "tqdm": ("management/",),
+    "tqdm": ("management/", "contrib/training/"),
 }
 HEAVY = ("rest_framework", "django_filters", "django_q", "easy_thumbnails", "ai_edge_litert", "tensorflow", "keras")
 

@@ -12,6 +12,7 @@ import pytest
 from tests.encoders.built import ensure_built, real_weights
 from tests.evaluation.conftest import BLUE, RED, answer, evaluate, refusal, shades
 from visualsearch.encoders import get_encoder
+from visualsearch.encoders.head import EncoderFile
 from visualsearch.encoders.model_file import BUNDLED_WEIGHTS
 from visualsearch.images import open_image
 
@@ -96,6 +97,14 @@ def test_weights_that_are_not_built_name_the_command(large: Path, use_settings: 
     assert text.endswith(f"run: manage.py visualsearch_encoder build mobilenet_v2_compact --weights {weights}")
 
 
+def test_a_finetuned_file_says_which_encoder_it_is_of(large: Path, tmp_path: Path) -> None:
+    tuned = tmp_path / "tuned.tflite"
+    described = EncoderFile("mobilenet_v2_compact", 1280, None, {})
+    tuned.write_bytes(described.appended_to(COMPACT.read_bytes()))
+    found = answer(large, "--weights", tuned)
+    assert (found["encoder"], found["weights"]) == ("mobilenet_v2_compact", str(tuned))
+
+
 @pytest.fixture
 def clothes(shared_data: Path, tmp_path: Path) -> tuple[Path, Path]:
     """Some real pictures of each class: 40 queries, 70 in the gallery."""
@@ -116,7 +125,7 @@ def test_real_weights_on_real_clothes(clothes: tuple[Path, Path]) -> None:
     assert (found["queries"], found["gallery"]) == (40, 70)
     assert found["p_at_1"] == pytest.approx(plain_precision(queries, gallery), abs=0.02)
     assert found["comparison"]["measures"]["p_at_1"]["verdict"] == "no difference shown"
-    assert [each["weights"] for each in found["encoders"]] == ["bundled weights", built.name]
+    assert [each["weights"] for each in found["encoders"]] == ["bundled weights", str(built)]
 
 
 def plain_precision(queries: Path, gallery: Path) -> float:

@@ -41,6 +41,13 @@ def test_the_folder_is_the_gallery_where_one_is_named(pictures: Path, tmp_path: 
     assert found["map_at_10_relevant"] == 1, "the rows of one query add up"
 
 
+def test_a_file_is_one_picture_however_it_is_written(pictures: Path) -> None:
+    pairs = written(pictures.parent / "pairs.csv", "red/0.png,red/../red/1.png", "blue/../red/2.png,red/0.png")
+    found = answer(pictures, "--csv", pairs)
+    assert (found["queries"], found["gallery"]) == (2, 6)
+    assert found["p_at_1"] == 0.5, "the second finds red/1 first, and never itself"
+
+
 def test_relevant_ones_are_in_the_gallery(pictures: Path, folders: Callable[..., Path], tmp_path: Path) -> None:
     gallery = folders("gallery", all=[*shades(RED, 2), BLUE])
     pairs = written(tmp_path / "pairs.csv", "red/0.png\tall/0.png", "blue/0.png\tall/2.png")

@@ -78,4 +78,4 @@ def _configured(encoder: Encoder) -> str:
 def _shown(weights: Weights) -> str:
     if weights is None:
         return "bundled weights"
-    return f"{weights} weights" if weights in NAMED_WEIGHTS else Path(weights).name
+    return f"{weights} weights" if weights in NAMED_WEIGHTS else str(weights)

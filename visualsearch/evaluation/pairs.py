@@ -40,7 +40,8 @@ def csv_pairs(file: Path, queries: Path | None = None, gallery: Path | None = No
     folder = gallery or queries
     if folder is not None:
         # What the CSV names comes first, under its own names; the rest of the folder is there to be confused with.
-        named = {**named, **{each.key: each for each in folder_pictures(folder) if each.key not in named}}
+        known = {each.group for each in named.values()}
+        named |= {each.key: each for each in folder_pictures(folder) if each.group not in known}
     return Task(list(asked.values()), list(named.values()), {key: frozenset(keys) for key, keys in wanted.items()})
 
 

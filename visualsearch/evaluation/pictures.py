@@ -58,7 +58,10 @@ class Task:
             groups = codes([picture.group for picture in queries], [picture.group for picture in gallery])
             return Classes(*labels, *groups)
         places = {picture.key: place for place, picture in enumerate(gallery)}
-        own = [[places[picture.key]] if picture.key in places else [] for picture in queries]
+        files: dict[Hashable, list[int]] = {}
+        for place, picture in enumerate(gallery):
+            files.setdefault(picture.group, []).append(place)
+        own = [files.get(picture.group, []) for picture in queries]
         found = [[places[key] for key in self.wanted[picture.key] if key in places] for picture in queries]
         return Pairs(found, own, len(gallery))
 

@@ -14,7 +14,7 @@ from visualsearch.evaluation.coverage import Curve
 
 WIDTH, HEIGHT = 1200, 800
 LEFT, RIGHT, TOP, BOTTOM = 110, 48, 132, 150  # pixels around the axes
-FINER = 3  # drawn so many times larger, then reduced: Pillow's lines have hard edges
+FINER = 2  # drawn so many times larger, then reduced: Pillow's lines have hard edges
 FEWEST = 20  # answers: the precision of fewer swings from 0 to 1 and says nothing
 
 PAPER, INK, QUIET, GRID = (255, 255, 255), (29, 29, 31), (112, 112, 118), (232, 232, 229)

@@ -246,7 +246,7 @@ def test_an_encoder_that_is_not_built(api: APIClient, rainbow: list[Product], mo
     def missing(index: VisualIndex) -> None:
         raise EncoderNotBuilt("/var/cache/shop/mobilenet.tflite is not there; run: manage.py visualsearch_encoder")
 
-    monkeypatch.setattr("visualsearch.search.encoder_of", missing)
+    monkeypatch.setattr("visualsearch.search.queries.encoder_of", missing)
     response = send(api, image=red())
     assert (response.status_code, response.json()["code"]) == (503, "encoder_not_built")
     assert b"/var/cache" not in response.content

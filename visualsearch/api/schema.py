@@ -27,9 +27,9 @@ from drf_spectacular.utils import (
 )
 
 from visualsearch.api.examples import PHOTO, PRODUCT, RESULTS, SEARCH, STATE, WAITING, error_responses
-from visualsearch.api.keys import key_field
 from visualsearch.api.serializers import ResultsSerializer, StateSerializer, product_serializer
 from visualsearch.conf import conf
+from visualsearch.search.keys import key_field
 from visualsearch.sources import ImageSource, all_sources
 
 TAGS = ["visual search"]

@@ -30,13 +30,13 @@ from visualsearch.api.errors import (
     OneImageOnly,
     exception_handler,
 )
-from visualsearch.api.keys import product_key
 from visualsearch.api.serializers import StateSerializer, page
 from visualsearch.api.throttles import PhotoThrottle, SimilarThrottle
 from visualsearch.conf import conf
 from visualsearch.exceptions import FileTooLarge
 from visualsearch.images.reading import megabytes
 from visualsearch.search import checked_limit, search_by_image, similar_to, state_of
+from visualsearch.search.keys import product_key
 from visualsearch.sources import Filters, ImageSource, get_source
 
 FORM_OVERHEAD = 64 * 1024  # bytes of a request beside its image: boundaries, part headers, limit and filters

@@ -1,4 +1,4 @@
-"""Primary keys as they stand in addresses."""
+"""Primary keys as they stand in addresses and options."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ def key_field(model: type[models.Model]) -> Any:
     return field
 
 
-def product_key(source: ImageSource, text: str) -> Any:
-    """The product's key that an address names; None, which no product has, where it is not of the key's type."""
+def product_key(source: ImageSource, given: Any) -> Any:
+    """The product's key that is given, as text or itself; None, which no product has, where it is not of its type."""
     try:
-        return None if "\0" in text else key_field(source.product_model).to_python(text)
+        return None if "\0" in str(given) else key_field(source.product_model).to_python(given)
     except (ValidationError, ValueError, TypeError, OverflowError):
         return None

@@ -1,0 +1,114 @@
+"""What is searched with: a vector, of a product's images, a photo or a token, and what feedback makes of it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, BinaryIO
+
+import numpy as np
+from django.db import models
+from django.db.models.functions import Cast
+from PIL import Image
+
+from visualsearch.encoders.base import Vectors
+from visualsearch.exceptions import UnknownProduct
+from visualsearch.images import open_image
+from visualsearch.indexing import encoder_of
+from visualsearch.models import ImageEmbedding, VisualIndex
+from visualsearch.search.boxes import Box
+from visualsearch.search.feedback import moved, unit
+from visualsearch.search.keys import product_key
+from visualsearch.search.options import Options
+from visualsearch.search.tokens import signed, vector_of
+from visualsearch.sources import ImageSource
+from visualsearch.stores.vectors import vectors_of
+
+SIDE = 224  # pixels of the shorter side that encoders look at
+
+
+@dataclass(frozen=True)
+class Query:
+    """A unit vector, float32 (dimensions), of an index version, and the keys of products that are not to be found.
+
+    Its numbers are rounded to half precision, so that a query that comes back from a token is the very same.
+    """
+
+    index: VisualIndex
+    vector: Vectors
+    excluded: tuple[Any, ...] = ()
+    token: str | None = None
+
+    @property
+    def digest(self) -> bytes:
+        """Of all that decides what it finds."""
+        parts = [str(self.index.pk).encode(), self.vector.astype("<f2").tobytes(), repr(self.excluded).encode()]
+        return hashlib.sha256(b"\0".join(parts)).digest()
+
+
+def of_product(source: ImageSource, pk: Any, options: Options) -> Query | None:
+    """The mean of the product's vectors; None where it has none. One query."""
+    own = _own_vectors(source, pk)
+    if not own:
+        return None
+    mean = np.mean([row.vector for row in own], axis=0)
+    return Query(own[0].index, _rounded(mean), () if options.include_query else (pk,))
+
+
+def opened(image: bytes | BinaryIO, box: Box | None) -> Image.Image:
+    """The photo, or the part of it in the box. Raises ImageRefused, InvalidBox."""
+    return open_image(image) if box is None else box.crop(open_image(image, side=box.side(SIDE)))
+
+
+def of_picture(index: VisualIndex, picture: Image.Image) -> Query:
+    """The vector of an upright RGB picture. Raises FingerprintMismatch."""
+    vector = _rounded(encoder_of(index).encode([picture])[0])
+    return Query(index, vector, token=signed(index, vector))
+
+
+def of_token(index: VisualIndex, token: str) -> Query:
+    """The vector that the token holds. Raises QueryRefused."""
+    return Query(index, vector_of(token, index), token=token)
+
+
+def with_feedback(query: Query, source: ImageSource, options: Options) -> Query:
+    """The query moved towards what is liked and away from what is not. Raises UnknownProduct."""
+    if not (options.like or options.unlike):
+        return query
+    keys = {given: product_key(source, given) for given in (*options.like, *options.unlike)}
+    vectors = _vectors_of_products(source, query.index, [key for key in keys.values() if key is not None])
+    if unknown := [str(given) for given, key in keys.items() if key not in vectors]:
+        raise UnknownProduct(f"There is no such product, or it is not indexed: {', '.join(unknown)}.")
+    liked, unliked = ([vectors[keys[given]] for given in side] for side in (options.like, options.unlike))
+    kept = () if options.include_query else tuple(dict.fromkeys(keys.values()))
+    return replace(query, vector=_rounded(moved(query.vector, liked, unliked)), excluded=(*query.excluded, *kept))
+
+
+def _vectors_of_products(source: ImageSource, index: VisualIndex, keys: Sequence[Any]) -> dict[Any, Vectors]:
+    """The mean vector of each product that may be shown and is indexed. Two queries."""
+    products = source.eligible_products().filter(pk__in=keys).order_by().values("pk")
+    images = source.images().filter(**{f"{source.product_field}__in" if source.product_field else "pk__in": products})
+    owners = {str(pk): owner for pk, owner in images.order_by().values_list("pk", source.product_field or "pk")}
+    found: dict[Any, list[Vectors]] = {}
+    for key, vector in sorted(vectors_of(index, list(owners)).items()):
+        found.setdefault(owners[key], []).append(vector)
+    return {owner: unit(np.mean(vectors, axis=0)) for owner, vectors in found.items()}
+
+
+def _rounded(vector: Vectors) -> Vectors:
+    """At unit length, in numbers that half precision has too."""
+    numbers: Vectors = unit(vector).astype(np.float16).astype(np.float32)
+    return numbers
+
+
+def _own_vectors(source: ImageSource, product_pk: Any) -> list[ImageEmbedding]:
+    keys = source.images_of(product_pk).order_by()
+    text = keys.annotate(visualsearch_key=Cast("pk", models.CharField()))
+    own = ImageEmbedding.objects.filter(
+        index__source=source.name,
+        index__state=VisualIndex.State.ACTIVE,
+        object_id__in=text.values("visualsearch_key"),
+        vector__isnull=False,
+    )
+    return list(own.select_related("index").order_by("object_id"))

@@ -19,7 +19,10 @@ ENCODERS = {
     "freshness": "mobilenet_v2",
     "index": "mobilenet_v2",
     "query": "mobilenet_v2_compact",
+    "encoder": "mobilenet_v2",
+    "weights": "mobilenet_v2",
 }
+NO_DATABASE = {"encoder", "weights"}
 QUICK_ENCODER = "visualsearch.testing.FakeEncoder"
 
 
@@ -34,7 +37,7 @@ def main(name: str) -> int:
         "load_average": round(os.getloadavg()[0], 1),
     }
     try:
-        with stage(encoder):
+        with stage(encoder, database=name not in NO_DATABASE):
             measures = importlib.import_module(f"benchmarks.measures.{name}")
             figures = about | measures.measure(quick=arguments.quick)
     except CannotMeasure as error:

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 
 import numpy as np
@@ -30,8 +30,8 @@ class CannotMeasure(Exception):
 
 
 @contextmanager
-def stage(encoder: str) -> Iterator[Path]:
-    """Django set up on a new database with the project's tables; gives the temporary folder.
+def stage(encoder: str, *, database: bool = True) -> Iterator[Path]:
+    """Django set up on a new database with the project's tables, or with none; gives the temporary folder.
 
     The server is configured as the demo's is, with fsync on: commits cost here what they cost a shop. Raises
     CannotMeasure where there are no weights for ``encoder``.
@@ -42,7 +42,7 @@ def stage(encoder: str) -> Iterator[Path]:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was started is ended
     folder = Path(tempfile.mkdtemp(prefix="visualsearch-bench-"))
     try:
-        with _database(folder) as url:
+        with _database(folder) if database else nullcontext("postgresql:///none") as url:
             settings = {"ENCODER": encoder, "WEIGHTS": str(weights) if weights else None}
             os.environ.update(
                 DATABASE_URL=url,
@@ -50,7 +50,7 @@ def stage(encoder: str) -> Iterator[Path]:
                 BENCHMARK_MEDIA=str(folder / "media"),
                 BENCHMARK_VISUALSEARCH=json.dumps(settings),
             )
-            _set_up(encoder)
+            _set_up(encoder, database)
             yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -65,7 +65,7 @@ def _database(folder: Path) -> Iterator[str]:
         server.cleanup()
 
 
-def _set_up(encoder: str) -> None:
+def _set_up(encoder: str, database: bool) -> None:
     import django
     from django.core.management import call_command
 
@@ -73,15 +73,21 @@ def _set_up(encoder: str) -> None:
     from visualsearch.encoders import get_encoder
     from visualsearch.exceptions import EncoderNotBuilt
 
-    say("tables")
-    call_command("migrate", verbosity=0, interactive=False)
+    if database:
+        say("tables")
+        call_command("migrate", verbosity=0, interactive=False)
     try:
         _ = get_encoder().fingerprint
     except EncoderNotBuilt:
         say("model")
-        build = [sys.executable, "manage.py", "visualsearch_encoder", "build", encoder]
-        if subprocess.run(build, cwd=BASE_DIR, stdout=sys.stderr, check=False).returncode:
-            raise CannotMeasure(f"The model of {encoder} could not be built.") from None
+        build(encoder)
+
+
+def build(encoder: str, *options: str) -> None:
+    """``visualsearch_encoder build`` on this stage, in a process of its own, as it may import TensorFlow."""
+    command = [sys.executable, "manage.py", "visualsearch_encoder", "build", encoder, *options]
+    if subprocess.run(command, cwd=BASE_DIR, stdout=sys.stderr, check=False).returncode:
+        raise CannotMeasure(f"The model of {encoder} could not be built.")
 
 
 @contextmanager

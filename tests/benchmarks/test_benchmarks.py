@@ -76,6 +76,12 @@ def test_figures_are_of_what_was_asked(results: dict[str, Any]) -> None:
     assert 0 < results["index"]["end_to_end_vs_encoder"] < 2
     assert results["query"]["recall_at_10"] >= 0.99
     assert [gallery["product_rows"] for gallery in results["query"]["galleries"]] == [10, 10]
+    (litert,) = results["encoder"]["runtimes"]
+    assert litert["one_ms"] > 0
+    assert litert["one_litert_is_times_as_fast"] == 1
+    assert litert["ready_s"] > litert["import_s"] > 0
+    assert [form["form"] for form in results["weights"]["forms"]] == ["float16", "int8"]
+    assert 0.99 < results["weights"]["forms"][1]["cosine"] < results["weights"]["forms"][0]["cosine"]
 
 
 def test_nothing_is_left_behind(results: dict[str, Any], temporary: Path) -> None:

@@ -41,10 +41,11 @@ class LearnedHead:
             if wanted is None or setting in wanted:
                 yield setting, projection
 
-    def _stages(self, start: Projection, examples: Examples, rounds: int) -> Iterator[Projection]:
+    def _stages(self, start: Projection, examples: Examples, last: int) -> Iterator[Projection]:
         yield start
-        training = Training(start, examples.features, examples.classes, rounds, self.seed)
-        for number in range(rounds):
+        # The rates fall over all rounds, also where training is to stop before the last.
+        training = Training(start, examples.features, examples.classes, self.rounds, self.seed)
+        for number in range(last):
             try:
                 yield training.round(number)
             except LossNotFinite as error:

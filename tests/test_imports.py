@@ -39,7 +39,7 @@ HOMES = {
     "django_q": ("tasks.py",),
     "tensorflow": ("encoders/keras_zoo.py", "contrib/training/"),
     "keras": ("encoders/keras_zoo.py", "contrib/training/"),
-    "ai_edge_litert": ("encoders/litert.py", "encoders/int8.py", "contrib/training/"),
+    "ai_edge_litert": ("encoders/litert.py", "encoders/feature_maps.py", "encoders/int8.py", "contrib/training/"),
     "rest_framework": ("api/",),
     "django_filters": ("api/",),
     "drf_spectacular": ("api/",),

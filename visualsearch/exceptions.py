@@ -134,6 +134,12 @@ class FingerprintMismatch(EncoderError):
     code = "fingerprint_mismatch"
 
 
+class NoFeatureMap(EncoderError):
+    """The encoder gives no feature map, so it finds no parts of a picture."""
+
+    code = "no_feature_map"
+
+
 class MissingExtra(VisualSearchError, ImportError):
     """An optional dependency is not installed."""
 

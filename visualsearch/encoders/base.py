@@ -10,9 +10,10 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from visualsearch.exceptions import EncoderError
+from visualsearch.exceptions import EncoderError, NoFeatureMap
 
 Vectors = npt.NDArray[np.float32]
+Maps = npt.NDArray[np.float32]
 
 
 def unit_rows(vectors: Vectors, expected: tuple[int, int]) -> Vectors:
@@ -56,6 +57,18 @@ class Encoder(ABC):
     @abstractmethod
     def embed(self, images: Sequence[Image.Image]) -> Vectors:
         """Embeddings of at most ``batch_size`` upright RGB images: float32 (n, dimensions), any length."""
+
+    def feature_map(self, images: Sequence[Image.Image], size: tuple[int, int] | None = None) -> Maps:
+        """Features by place of upright RGB images: float32 (n, h, w, d), whose mean over places ``pooled`` embeds.
+
+        The images are resized to ``size``, width and height in pixels; None is the size that ``embed`` takes, at which
+        the embedding is that of ``embed``. Raises NoFeatureMap where the encoder averages no places.
+        """
+        raise NoFeatureMap(f"The encoder {self.name!r} gives no feature map, so it finds no parts of a picture.")
+
+    def pooled(self, means: Vectors) -> Vectors:
+        """Embeddings, float32 (n, dimensions), any length, of averages of features over places, (n, d)."""
+        return means
 
     def prepare(self, image: Image.Image) -> Image.Image:
         """What ``embed`` needs of an upright RGB image, e.g. a smaller one. Threads that decode call it ahead of it."""

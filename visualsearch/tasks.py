@@ -10,7 +10,7 @@ from datetime import timedelta
 from itertools import islice
 from typing import Any
 
-from django.db import DEFAULT_DB_ALIAS, connections, transaction
+from django.db import DEFAULT_DB_ALIAS, connections, router, transaction
 from django.utils import timezone
 
 from visualsearch import lifecycle
@@ -73,6 +73,24 @@ def _without_waiting_for_the_disk() -> Iterator[None]:
         return
     with settings_for(connection, "SET LOCAL synchronous_commit = off; "):
         yield
+
+
+def repeat(name: str, function: str, *args: Any, every: str | None) -> None:
+    """Has django-q2 run a function hourly, daily or weekly under this name, once whatever was asked before; with None
+    never again. Raises MissingExtra."""
+    try:
+        from django_q.models import Schedule
+    except ImportError as error:
+        raise MissingExtra("django-q2", "queue") from error
+    with transaction.atomic(using=router.db_for_write(Schedule)):
+        known = Schedule.objects.select_for_update().filter(name=name).order_by("pk")
+        first = known.first()
+        known.exclude(pk=first.pk if first and every else None).delete()
+        if every:
+            kept = first or Schedule(name=name)
+            kept.func, kept.args, kept.repeats = function, repr(args), -1
+            kept.schedule_type = {"hourly": "H", "daily": "D", "weekly": "W"}[every]
+            kept.save()
 
 
 class _Batch(threading.local):

@@ -7,17 +7,24 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import Counter
+from datetime import timedelta
 
-from visualsearch import indexing, lifecycle, tasks
-from visualsearch.conf import conf
-from visualsearch.exceptions import AnotherOperator, SourceNotRegistered, VersionRefused
+from django.utils import timezone
+
+from visualsearch import drift, indexing, lifecycle, tasks
+from visualsearch.conf import DEFAULTS, conf
+from visualsearch.drift import Drift
+from visualsearch.exceptions import AnotherOperator, SourceNotRegistered, VersionRefused, VisualSearchError
 from visualsearch.lifecycle import Switch
 from visualsearch.lifecycle.building import pace
 from visualsearch.models import VisualIndex
-from visualsearch.sources import ImageSource, get_source
+from visualsearch.sources import ImageSource, all_sources, get_source
 from visualsearch.stores import get_store
 
 logger = logging.getLogger(__name__)
+
+REST = 30.0  # seconds after which a long task lets others go first; a quarter of the demo's time-out
 
 
 def queue_build(index: VisualIndex, rate: float | None = None) -> None:
@@ -77,3 +84,66 @@ def catch_up(source: ImageSource) -> int:
     index = lifecycle.ensure_active(source)
     pks = indexing.out_of_date(index, source).order_by("pk").values_list("pk", flat=True)
     return tasks.enqueue_images(source.name, pks.iterator(chunk_size=conf.CHUNK))
+
+
+def reconcile_all(fix: bool = False, hours: float | None = None) -> None:
+    """Task: queues ``reconcile`` for every source. ``hours`` limits the files that are read to those modified since."""
+    for source in all_sources():
+        conf.load("ENQUEUE")("visualsearch.upkeep.reconcile", source.name, fix, hours)
+
+
+def reconcile(
+    name: str,
+    fix: bool = False,
+    hours: float | None = None,
+    after: str | None = None,
+    found: dict[str, int] | None = None,
+) -> None:
+    """Task: looks for drift, and with ``fix`` queues its repair. It takes REST seconds at most and then queues its own
+    continuation after the key ``after``, with the cases ``found`` so far by kind."""
+    try:
+        source = get_source(name)
+    except SourceNotRegistered as error:
+        logger.error("%s The task is dropped.", error)
+        return
+    counts, end = Counter(found or {}), time.monotonic() + REST
+    if after is None:
+        _meet(source, fix, counts, [*drift.survey(source, escalate=False), *drift.leftovers()])
+    since = None if hours is None else timezone.now() - timedelta(hours=hours)
+    while (step := drift.step(source, after, since, conf.CHUNK)).last is not None:
+        _meet(source, fix, counts, step.drift)
+        after = step.last
+        if time.monotonic() > end:
+            conf.load("ENQUEUE")("visualsearch.upkeep.reconcile", name, fix, hours, after, dict(counts))
+            return
+    level = logging.WARNING if counts else logging.INFO
+    said = ", ".join(f"{count} {kind}" for kind, count in sorted(counts.items())) or "none"
+    logger.log(level, "%s: drift%s: %s", source, " (repairs are queued)" if fix and counts else "", said)
+
+
+def _meet(source: ImageSource, fix: bool, counts: Counter[str], cases: list[Drift]) -> None:
+    counts.update(case.kind.value for case in cases)
+    if not fix or not cases:
+        return
+    drift.mend(source, cases, lambda pks, force: _queued(source, pks, force))
+    if any(case.kind is drift.Kind.VECTOR_WRONG for case in cases):
+        # One in a sample stands for many that were not looked at.
+        pks = source.with_file().order_by("pk").values_list("pk", flat=True)
+        tasks.enqueue_images(source.name, pks.iterator(chunk_size=conf.CHUNK), force=True)
+
+
+def _queued(source: ImageSource, pks: list[str], force: bool) -> int:
+    tasks.enqueue_images(source.name, pks, force=force)
+    return 0
+
+
+def schedule(every: str | None, *, fix: bool = False, hours: float | None = None) -> None:
+    """Has django-q2 reconcile all sources hourly, daily or weekly; never with None. Said again, it says the same.
+
+    Raises MissingExtra, and VisualSearchError where the shop has another queue.
+    """
+    if DEFAULTS["ENQUEUE"] != conf.ENQUEUE:
+        raise VisualSearchError(
+            "ENQUEUE is not django-q2's: have your own scheduler run manage.py visualsearch_reconcile --fix instead."
+        )
+    tasks.repeat("visualsearch_reconcile", "visualsearch.upkeep.reconcile_all", fix, hours, every=every)

@@ -11,8 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-from django.db import models, router, transaction
+from django.db import connections, models, router, transaction
 from django.utils import timezone
 
 from visualsearch.encoders.head import Head
@@ -25,6 +24,8 @@ from visualsearch.stores import get_store
 
 CHUNK = 1000  # rows of one transaction: 5 MB of vectors
 State = ImageEmbedding.State
+# A row whose vector is the last word on its file, and that no try is under way of.
+SETTLED: dict[str, Any] = {"state": State.INDEXED, "attempts": 0, "vector__isnull": False}
 
 
 @dataclass
@@ -70,10 +71,10 @@ def project(
             f"holds vectors of {base.encoder} {base.fingerprint[:12]}."
         )
     done, last = Projected(base), ""
-    while held := _next(index, base, last):
-        last = held[-1][0]
-        done.computed += _write(index, source, head, held)
-        report(len(held))
+    while wanted := _next(index, base, last):
+        last = wanted[-1]
+        done.computed += _write(index, base, source, head, wanted)
+        report(len(wanted))
     done.computed -= recheck(index, base)
     done.left = source.with_file().count() - rows(index, vector__isnull=False).count()
     return done
@@ -90,8 +91,7 @@ def recheck(index: VisualIndex, base: VisualIndex) -> int:
         object_id=models.OuterRef("object_id"),
         file=models.OuterRef("file"),
         content_hash=models.OuterRef("content_hash"),
-        state=State.INDEXED,
-        attempts=0,
+        **SETTLED,
     )
     with transaction.atomic(using=router.db_for_write(ImageEmbedding)):
         computed = rows(index, claim=0).order_by("object_id").select_for_update(no_key=True)
@@ -100,37 +100,44 @@ def recheck(index: VisualIndex, base: VisualIndex) -> int:
     return len(stale)
 
 
-def _next(index: VisualIndex, base: VisualIndex, after: str) -> list[tuple[str, str, str, Any]]:
-    """Object id, file, content hash and vector of the next rows of ``base`` that ``index`` has no row for."""
+def _next(index: VisualIndex, base: VisualIndex, after: str) -> list[str]:
+    """Object ids of the next rows of ``base`` that ``index`` has no row for."""
     known = rows(index, object_id=models.OuterRef("object_id"))
-    settled = rows(base, object_id__gt=after, state=State.INDEXED, attempts=0, vector__isnull=False)
-    wanted = settled.exclude(models.Exists(known)).order_by("object_id")
-    return list(wanted.values_list("object_id", "file", "content_hash", "vector")[:CHUNK])
+    wanted = rows(base, object_id__gt=after, **SETTLED).exclude(models.Exists(known)).order_by("object_id")
+    return list(wanted.values_list("object_id", flat=True)[:CHUNK])
 
 
-def _write(index: VisualIndex, source: ImageSource, head: Head, held: list[tuple[str, str, str, Any]]) -> int:
-    """Rows and vectors of those whose image still has that file. Returns their number.
+def _write(index: VisualIndex, base: VisualIndex, source: ImageSource, head: Head, wanted: list[str]) -> int:
+    """Rows and vectors of those whose image still has the file of the row of ``base``. Returns their number.
 
-    The images are locked as for a claim, so that no row is made for one that is about to go.
+    The images are locked as for a claim, so that no row is made for one that is about to go; the rows of ``base``, so
+    that file, content hash and vector are of one another.
     """
-    now = timezone.now()
+    store = get_store()
     with transaction.atomic(using=router.db_for_write(ImageEmbedding)):
-        files = locked_files(source, [pk for pk, *_ in held])
-        current = [row for row in held if files.get(row[0]) == row[1]]
-        ImageEmbedding.objects.bulk_create(
-            [
-                ImageEmbedding(
-                    index=index, object_id=pk, state=State.INDEXED, file=file, content_hash=content, indexed_at=now
-                )
-                for pk, file, content, _ in current
-            ],
-            ignore_conflicts=True,
-        )
-        # A row that somebody claimed in the meantime is theirs.
-        ours = rows(index, object_id__in=[pk for pk, *_ in current], claim=0, vector__isnull=True)
-        free = set(ours.select_for_update(no_key=True).order_by("object_id").values_list("object_id", flat=True))
-        mine = [row for row in current if row[0] in free]
-        if mine:
-            vectors = np.stack([np.asarray(vector, dtype=np.float32) for *_, vector in mine])
-            get_store().upsert(index, [pk for pk, *_ in mine], head.apply(vectors))
+        files = locked_files(source, wanted)
+        settled = rows(base, object_id__in=wanted, **SETTLED).order_by("object_id").select_for_update(no_key=True)
+        held = settled.values_list("object_id", "file", "content_hash")
+        mine = _inserted(index, [row for row in held if files.get(row[0]) == row[1]])
+        store.upsert(index, mine, head.apply(store.vectors(base, mine)))
     return len(mine)
+
+
+def _inserted(index: VisualIndex, held: list[tuple[str, str, str]]) -> list[str]:
+    """Makes a row for each object id, file and content hash; returns the ids of those that had none before.
+
+    A row that somebody claimed in the meantime is theirs. One statement, since that says which were made; with
+    ``bulk_create`` writing them took longer than all the rest.
+    """
+    if not held:
+        return []
+    connection = connections[router.db_for_write(ImageEmbedding)]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"INSERT INTO {connection.ops.quote_name(ImageEmbedding._meta.db_table)}"
+            " (index_id, state, code, reason, attempts, claim, indexed_at, object_id, file, content_hash)"
+            " SELECT %s, %s, '', '', 0, 0, %s, * FROM unnest(%s::text[], %s::text[], %s::text[])"
+            " ON CONFLICT DO NOTHING RETURNING object_id",  # noqa: S608 - a table's quoted name
+            [index.pk, State.INDEXED.value, timezone.now(), *(list(column) for column in zip(*held, strict=True))],
+        )
+        return [pk for (pk,) in cursor.fetchall()]

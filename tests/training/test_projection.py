@@ -18,8 +18,9 @@ from visualsearch.contrib.training.writing import write_encoder
 from visualsearch.encoders import get_encoder
 from visualsearch.encoders.head import Head
 from visualsearch.encoders.mobilenet import MobileNetV2Compact
-from visualsearch.exceptions import FingerprintMismatch
+from visualsearch.exceptions import FingerprintMismatch, StoreError
 from visualsearch.models import ImageEmbedding, VisualIndex, active_index, rows
+from visualsearch.stores import Store, get_store
 
 NAME = "mobilenet_v2_compact"
 pytestmark = pytest.mark.django_db
@@ -187,3 +188,15 @@ def test_an_image_that_is_gone_gets_no_row(shop: list[Path]) -> None:
     assert set(rows(index).values_list("object_id", flat=True)) <= {
         str(pk) for pk in ProductImage.objects.values_list("pk", flat=True)
     }
+
+
+def test_stored_vectors_come_in_the_order_asked_for(shop: list[Path]) -> None:
+    _, active = begun()
+    keys = list(rows(active).order_by("-object_id").values_list("object_id", flat=True))
+    found = get_store().vectors(active, keys)
+    assert (found.dtype, found.shape) == (np.float32, (6, 1280))
+    assert np.array_equal(found, Store.vectors(get_store(), active, keys))  # as any store reads them
+    assert np.array_equal(found[2], rows(active, object_id=keys[2]).get().vector)
+    assert get_store().vectors(active, []).shape == (0, 1280)
+    with pytest.raises(StoreError, match="has no vector of image nothing"):
+        get_store().vectors(active, [*keys, "nothing"])

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum
 from typing import Any, NamedTuple
 
+import numpy as np
 from django.core.checks import CheckMessage
 from django.db.models import QuerySet
 
 from visualsearch.encoders.base import Vectors
-from visualsearch.models import VisualIndex
+from visualsearch.exceptions import StoreError
+from visualsearch.models import VisualIndex, rows
 
 
 class Neighbour(NamedTuple):
@@ -53,6 +55,11 @@ class Store(ABC):
     def upsert(self, index: VisualIndex, ids: Sequence[str], vectors: Vectors) -> None:
         """Sets the vectors, float32 (n, dimensions), of images that have a row. Joins the caller's transaction."""
 
+    def vectors(self, index: VisualIndex, ids: Sequence[str]) -> Vectors:
+        """The vectors, float32 (n, dimensions), of these images in this order. Raises StoreError where one has none."""
+        held = rows(index, object_id__in=ids, vector__isnull=False).values_list("object_id", "vector")
+        return in_order(index, ids, {pk: np.asarray(vector, dtype=np.float32) for pk, vector in held})
+
     @abstractmethod
     def delete(self, index: VisualIndex, ids: Sequence[str]) -> None:
         """Removes the images' rows and vectors. Ids that have none are no error."""
@@ -93,3 +100,12 @@ class Store(ABC):
     def check(self) -> Iterator[CheckMessage]:
         """What is wrong with the database that this store uses, as system check messages."""
         yield from ()
+
+
+def in_order(index: VisualIndex, ids: Sequence[str], found: Mapping[str, Any]) -> Vectors:
+    """The vectors found, as rows in the order of ``ids``. Raises StoreError where one is not among them."""
+    if missing := [pk for pk in ids if pk not in found]:
+        raise StoreError(f"Version {index.pk} of {index.source!r} has no vector of image {missing[0]}.")
+    if not len(ids):
+        return np.empty((0, index.dimensions), dtype=np.float32)
+    return np.stack([found[pk] for pk in ids]).astype(np.float32)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+import numpy as np
 import psycopg
 from django.core.checks import CheckMessage, Error, Warning
 from django.core.exceptions import EmptyResultSet
@@ -25,7 +26,7 @@ from visualsearch.exceptions import StoreError
 from visualsearch.models import ImageEmbedding, VisualIndex, rows
 from visualsearch.statements import binds_on_server, settings_for
 from visualsearch.stores import graphs
-from visualsearch.stores.base import Condition, Neighbour, Store
+from visualsearch.stores.base import Condition, Neighbour, Store, in_order
 from visualsearch.stores.graphs import distance
 from visualsearch.stores.graphs import hnsw_name as hnsw_name
 
@@ -103,6 +104,19 @@ class PgVectorStore(Store):
                 )
             except psycopg.DataError as error:  # values that are not finite, or a graph of other dimensions
                 raise StoreError(f"The vectors cannot be stored: {error.diag.message_primary}.") from error
+
+    def vectors(self, index: VisualIndex, ids: Sequence[str]) -> Vectors:
+        connection = connections[router.db_for_write(ImageEmbedding)]
+        connection.ensure_connection()
+        # In binary as well: two lengths of 16 bits, then the numbers. Parsing them from text takes 1 ms a vector.
+        with psycopg.Cursor(connection.connection) as cursor:
+            cursor.execute(
+                f"SELECT object_id, vector_send(vector) FROM {ImageEmbedding._meta.db_table}"
+                " WHERE index_id = %s AND object_id = ANY(%s) AND vector IS NOT NULL",
+                [index.pk, list(ids)],
+                binary=True,
+            )
+            return in_order(index, ids, {pk: np.frombuffer(content, ">f4", offset=4) for pk, content in cursor})
 
     def delete(self, index: VisualIndex, ids: Sequence[str]) -> None:
         rows(index, object_id__in=ids).delete()

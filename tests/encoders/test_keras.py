@@ -174,3 +174,21 @@ def test_float16_weights_in_a_file_of_their_own(keras: Keras, tmp_path: Path, se
     assert half.fingerprint != whole.fingerprint
     assert target.stat().st_size < 0.6 * whole.file.built_path().stat().st_size
     assert (whole.encode(drawn(8)) * half.encode(drawn(8))).sum(axis=1).min() > 0.998
+
+
+def test_int8_with_pictures_to_calibrate_with(keras: Keras, tmp_path: Path, clothing: list[Path]) -> None:
+    """Computed in int8: a file of its own with float32 input and output, that finds much the same."""
+    whole = MobileNetV2Compact(ModelFile(MobileNetV2Compact.description, ensure_built("mobilenet_v2_compact")))
+    target, pictures = tmp_path / "full.tflite", tmp_path / "pictures"
+    pictures.mkdir()
+    for path in clothing[::200]:
+        shutil.copy(path, pictures)
+    own = {"MODEL_CACHE": tmp_path / "cache", "WEIGHTS": str(real_weights("mobilenet_v2_compact"))}
+    arguments = ["--weights", own["WEIGHTS"], "--int8", "--calibrate", str(pictures), "--output", str(target)]
+    printed = keras(keras_side.command, own, "build", "mobilenet_v2_compact", *arguments)
+    full = MobileNetV2Compact(ModelFile(MobileNetV2Compact.description, target))
+    assert f"fingerprint  {full.fingerprint}" in printed
+    assert target.stat().st_size < 0.45 * whole.file.built_path().stat().st_size
+    shown = [Image.open(path).convert("RGB") for path in clothing[::200]]
+    cosines = (whole.encode(shown) * full.encode(shown)).sum(axis=1)
+    assert 0.9 < cosines.mean() < 0.9999

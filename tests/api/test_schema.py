@@ -17,6 +17,7 @@ from tests import shelf
 from tests.goods.models import Garment, PosterScan
 from visualsearch import exceptions
 from visualsearch.api import errors
+from visualsearch.search import Wishes
 
 SEARCH = "/api/visualsearch/{source}/search/"
 SIMILAR = "/api/visualsearch/{source}/{product}/similar/"
@@ -111,10 +112,23 @@ def test_the_filters_of_the_shop_are_described(schema: Any, path: str) -> None:
 
 def test_the_form_is_described(schema: Any) -> None:
     form = operation(schema, SEARCH)["requestBody"]["content"]
-    assert list(form) == ["multipart/form-data"]
-    fields = form["multipart/form-data"]["schema"]
-    assert fields["required"] == ["image"]
-    assert fields["properties"]["image"]["format"] == "binary"
+    kinds = ["multipart/form-data", "application/json", "application/x-www-form-urlencoded"]
+    assert list(form) == [*kinds, "image/jpeg", "image/png", "image/webp"]
+    assert form["multipart/form-data"]["schema"]["properties"]["image"]["format"] == "binary"
+    assert form["application/json"]["schema"]["properties"]["image"]["format"] == "byte"
+    assert form["image/png"]["schema"] == {"type": "string", "format": "binary"}
+    options = {"query", "box", "like", "unlike", "cursor", "group_by", "fold", "diversity", "min_score"}
+    for kind in kinds:
+        assert options <= set(form[kind]["schema"]["properties"])
+
+
+@pytest.mark.parametrize("path", [SEARCH, SIMILAR])
+def test_the_options_are_described(schema: Any, path: str) -> None:
+    parameters = {parameter["name"]: parameter for parameter in operation(schema, path)["parameters"]}
+    assert set(Wishes.__annotations__) <= set(parameters)
+    assert parameters["group_by"]["schema"]["enum"] == ["category", "colour"]
+    assert parameters["facets"]["schema"]["items"]["enum"] == ["category", "colour"]
+    assert parameters["diversity"]["schema"]["maximum"] == 1
 
 
 def test_answers_are_as_described(schema: Any, api: APIClient, rainbow: list[Product]) -> None:

@@ -20,14 +20,23 @@ from rest_framework.response import Response
 from rest_framework.views import set_rollback
 
 from visualsearch.exceptions import (
+    CursorOfAnotherQuery,
     EncoderError,
     FileTooLarge,
     FormatNotAllowed,
     ImageRefused,
+    InvalidBox,
+    InvalidCursor,
     InvalidFilter,
     InvalidLimit,
+    InvalidOption,
+    NotCalibrated,
+    QueryExpired,
+    QueryOutdated,
+    QueryRefused,
     SourceNotRegistered,
     StoreError,
+    UnknownProduct,
     VisualSearchError,
 )
 
@@ -42,6 +51,15 @@ STATUS: dict[type[VisualSearchError], int] = {
     SourceNotRegistered: status.HTTP_404_NOT_FOUND,
     InvalidFilter: status.HTTP_400_BAD_REQUEST,
     InvalidLimit: status.HTTP_400_BAD_REQUEST,
+    InvalidOption: status.HTTP_400_BAD_REQUEST,
+    InvalidBox: status.HTTP_400_BAD_REQUEST,
+    UnknownProduct: status.HTTP_400_BAD_REQUEST,
+    NotCalibrated: status.HTTP_400_BAD_REQUEST,
+    InvalidCursor: status.HTTP_400_BAD_REQUEST,
+    CursorOfAnotherQuery: status.HTTP_400_BAD_REQUEST,
+    QueryExpired: status.HTTP_410_GONE,
+    QueryOutdated: status.HTTP_410_GONE,
+    QueryRefused: status.HTTP_400_BAD_REQUEST,
     FileTooLarge: status.HTTP_413_REQUEST_ENTITY_TOO_LARGE,
     FormatNotAllowed: status.HTTP_415_UNSUPPORTED_MEDIA_TYPE,
     ImageRefused: status.HTTP_400_BAD_REQUEST,
@@ -54,11 +72,22 @@ UNREADABLE_BODY = (BadRequest, MultiPartParserError, TooManyFieldsSent, TooManyF
 
 
 class ImageRequired(exceptions.APIException):
-    """The multipart field ``image`` is absent, or is not a file."""
+    """There is neither a picture nor a query token."""
 
     status_code = status.HTTP_400_BAD_REQUEST
     default_code = "image_required"
-    default_detail = "Send one image file in the multipart field 'image'."
+    default_detail = (
+        "Send one image: a file in the multipart field 'image', the body itself with an image's content type, or "
+        "base64 in JSON. Or send the query token of an earlier answer."
+    )
+
+
+class InvalidBase64(exceptions.APIException):
+    """The JSON field ``image`` is no base64."""
+
+    status_code = status.HTTP_400_BAD_REQUEST
+    default_code = "invalid_base64"
+    default_detail = "The field 'image' must be a picture's bytes in base64, with or without 'data:image/...;base64,'."
 
 
 class OneImageOnly(exceptions.APIException):

@@ -26,7 +26,8 @@ from drf_spectacular.utils import (
     extend_schema_view,
 )
 
-from visualsearch.api.examples import PHOTO, PRODUCT, RESULTS, SEARCH, STATE, WAITING, error_responses
+from visualsearch.api.examples import FOUND, PHOTO, PRODUCT, RESULTS, SEARCH, STATE, WAITING, error_responses
+from visualsearch.api.option_schema import bodies, option_parameters, photo_parameters
 from visualsearch.api.serializers import ResultsSerializer, StateSerializer, product_serializer
 from visualsearch.conf import conf
 from visualsearch.search.keys import key_field
@@ -113,6 +114,15 @@ class KeyFieldExtension(OpenApiSerializerFieldExtension):
         return {"type": types[0]} if len(types) == 1 else {"oneOf": [{"type": name} for name in types]}
 
 
+class ValueFieldExtension(OpenApiSerializerFieldExtension):
+    """Values of the shop's fields may be of any simple type."""
+
+    target_class = "visualsearch.api.serializers.ValueField"
+
+    def map_serializer_field(self, auto_schema: AutoSchema, direction: Any) -> Schema:
+        return {"oneOf": [{"type": "string"}, {"type": "number"}, {"type": "boolean"}]}
+
+
 def _source_parameter() -> OpenApiParameter:
     return OpenApiParameter(
         "source",
@@ -144,23 +154,6 @@ def _header(name: str, description: str, *statuses: int) -> OpenApiParameter:
 
 
 _RETRY_AFTER = _header("Retry-After", "Seconds until the next request is allowed.", 429)
-
-
-def _photo_form() -> Schema:
-    megabytes = conf.MAX_BYTES // 1024**2
-    return {
-        "type": "object",
-        "required": ["image"],
-        "properties": {
-            "image": {
-                "type": "string",
-                "format": "binary",
-                "description": f"One image file of at most {megabytes} MB: {', '.join(conf.IMAGE_FORMATS)}.",
-            },
-            "limit": _limit_schema(),
-        },
-        "additionalProperties": {"type": "string", "description": "Filters, as in the address."},
-    }
 
 
 class _DocumentedView(OpenApiViewExtension):
@@ -198,6 +191,7 @@ class SimilarViewExtension(_DocumentedView):
                 _source_parameter(),
                 _product_parameter(),
                 _limit_parameter(),
+                *option_parameters(),
                 OpenApiParameter(
                     "If-None-Match",
                     OpenApiTypes.STR,
@@ -242,10 +236,16 @@ class SearchViewExtension(_DocumentedView):
             tags=TAGS,
             summary="Search by photo",
             filters=True,
-            parameters=[_source_parameter(), _limit_parameter(), _RETRY_AFTER],
-            request={"multipart/form-data": _photo_form()},
+            parameters=[
+                _source_parameter(),
+                _limit_parameter(),
+                *option_parameters(),
+                *photo_parameters(),
+                _RETRY_AFTER,
+            ],
+            request=bodies(_limit_schema()),
             responses={
-                200: OpenApiResponse(ResultsSerializer, "A page of products.", [RESULTS]),
+                200: OpenApiResponse(ResultsSerializer, "A page of products.", [FOUND]),
                 **error_responses(SEARCH, PHOTO),
             },
         )

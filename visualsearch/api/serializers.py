@@ -33,16 +33,6 @@ class FoundImage(NamedTuple):
     url: str | None
 
 
-class FoundProduct(NamedTuple):
-    """One result, its product serialized already."""
-
-    rank: int
-    score: float | None
-    distance: float
-    product: Any
-    image: FoundImage
-
-
 class ProductField(serializers.ReadOnlyField):
     """A product as the shop's serializer made it."""
 
@@ -57,7 +47,11 @@ class ImageSerializer(serializers.Serializer[FoundImage]):
         ref_name = "VisualSearchImage"
 
 
-class MatchSerializer(serializers.Serializer[FoundProduct]):
+class ValueField(serializers.JSONField):
+    """A value of a field of the shop's: text, number, date or key."""
+
+
+class MatchSerializer(serializers.Serializer[Any]):
     rank = serializers.IntegerField(read_only=True, min_value=1, help_text="From 1, the most similar.")
     score = serializers.FloatField(
         read_only=True,
@@ -72,6 +66,12 @@ class MatchSerializer(serializers.Serializer[FoundProduct]):
     )
     product = ProductField(help_text="As the shop's own API shows it.")
     image = ImageSerializer(read_only=True, help_text="The product's image that is nearest to the query.")
+    folded = serializers.IntegerField(
+        required=False,
+        min_value=0,
+        help_text="With `fold`: how many products with nearly the same picture stand behind this one.",
+    )
+    group = ValueField(required=False, help_text="With `group_by`: the product's value of that field.")
 
     class Meta:
         ref_name = "VisualSearchMatch"
@@ -85,11 +85,51 @@ _STATES = [
 ]
 
 
+class GuessSerializer(serializers.Serializer[Any]):
+    value = ValueField()
+    share = serializers.FloatField(
+        min_value=0, max_value=1, help_text="Of the nearest products that have a value, those that have this one."
+    )
+
+    class Meta:
+        ref_name = "VisualSearchGuess"
+
+
+class CountSerializer(serializers.Serializer[Any]):
+    value = ValueField()
+    count = serializers.IntegerField(min_value=1)
+
+    class Meta:
+        ref_name = "VisualSearchCount"
+
+
 class ResultsSerializer(serializers.Serializer[Any]):
     state = serializers.ChoiceField(_STATES, read_only=True)
     reason = serializers.CharField(read_only=True, help_text="Why there are no results. Empty when ready.")
     count = serializers.IntegerField(read_only=True, min_value=0, help_text="Length of the list of results.")
     results = MatchSerializer(many=True, read_only=True, help_text="The most similar first.")
+    query = serializers.CharField(
+        required=False,
+        help_text="Of a search by photo: the token with which it goes on without the photo, for half an hour.",
+    )
+    next = serializers.CharField(
+        required=False,
+        allow_null=True,
+        help_text="With `cursor`: the cursor of the next page, null after the last. The next page may turn out empty.",
+    )
+    cut = serializers.IntegerField(
+        required=False, min_value=0, help_text="With `min_score`: how many of this page had a lower score."
+    )
+    guess = serializers.DictField(
+        required=False,
+        child=GuessSerializer(allow_null=True),
+        help_text="With `guess`: for each field what the nearest products say, null where none has a value.",
+    )
+    facets = serializers.DictField(
+        required=False,
+        child=CountSerializer(many=True),
+        help_text="With `facets`: for each field its values among the nearest 1,000 products, the commonest first.",
+    )
 
     class Meta:
         ref_name = "VisualSearchResults"
@@ -119,19 +159,37 @@ def product_serializer(source: ImageSource) -> type[serializers.BaseSerializer[A
     return found
 
 
-def page(source: ImageSource, results: Results, context: Mapping[str, Any]) -> dict[str, Any]:
-    """The answer for a page of results. ``context`` is the serializers' own: request, view, format.
+def page(source: ImageSource, results: Results, context: Mapping[str, Any], *, paged: bool = False) -> dict[str, Any]:
+    """The answer for a page of results. ``context`` is the serializers' own: request, view, format. ``paged``: a cursor
+    was asked for.
 
     All products go through one serializer with ``many``, so a ``list_serializer_class`` of the shop's can prefetch.
     """
     products = product_serializer(source)([match.product for match in results], many=True, context=dict(context))
     found = [
-        FoundProduct(match.rank, match.score, match.distance, product, _image(source, match, context["request"]))
+        _result(match, product, _image(source, match, context["request"]))
         for match, product in zip(results, products.data, strict=True)
     ]
     answer = {"state": results.state, "reason": results.reason, "count": len(found), "results": found}
-    shown: dict[str, Any] = ResultsSerializer(answer).data
+    beside = {name: getattr(results, name) for name in ("query", "cut", "guess", "facets")}
+    answer |= {name: value for name, value in beside.items() if value is not None}
+    shown: dict[str, Any] = ResultsSerializer({**answer, "next": results.next}).data
+    if not paged:
+        del shown["next"]
     return shown
+
+
+def _result(match: Match, product: Any, image: FoundImage) -> dict[str, Any]:
+    """A match, its product serialized already. What was not asked for is left out."""
+    shown = {
+        "rank": match.rank,
+        "score": match.score,
+        "distance": match.distance,
+        "product": product,
+        "image": image,
+    }
+    asked_for = {"folded": match.folded, "group": match.group}
+    return shown | {name: value for name, value in asked_for.items() if value is not None}
 
 
 def _image(source: ImageSource, match: Match, request: Any) -> FoundImage:

@@ -6,7 +6,6 @@ alone, subclass a view or give ``as_view()`` other classes.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -14,7 +13,7 @@ from django.core.exceptions import PermissionDenied
 from django.db import models
 from django.http import Http404, QueryDict
 from rest_framework import exceptions
-from rest_framework.parsers import MultiPartParser
+from rest_framework.parsers import FormParser, MultiPartParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.settings import api_settings
@@ -23,23 +22,23 @@ from rest_framework.versioning import QueryParameterVersioning
 from rest_framework.views import APIView
 
 from visualsearch.api import caching
-from visualsearch.api.errors import (
-    NO_PRODUCT,
-    ImageRequired,
-    LengthRequired,
-    OneImageOnly,
-    exception_handler,
+from visualsearch.api.bodies import (
+    FORM_OVERHEAD,
+    ImageParser,
+    PhotoJSONParser,
+    body_length,
+    check_body,
+    fields_of,
+    photo_of,
 )
+from visualsearch.api.errors import NO_PRODUCT, exception_handler
+from visualsearch.api.parameters import Asked, asked
 from visualsearch.api.serializers import StateSerializer, page
 from visualsearch.api.throttles import PhotoThrottle, SimilarThrottle
-from visualsearch.conf import conf
-from visualsearch.exceptions import FileTooLarge
-from visualsearch.images.reading import megabytes
-from visualsearch.search import checked_limit, search_by_image, similar_to, state_of
+from visualsearch.search import search_by_image, similar_to, state_of
 from visualsearch.search.keys import product_key
-from visualsearch.sources import Filters, ImageSource, get_source
+from visualsearch.sources import ImageSource, get_source
 
-FORM_OVERHEAD = 64 * 1024  # bytes of a request beside its image: boundaries, part headers, limit and filters
 UNREADABLE = "The product's image file could not be read."
 
 
@@ -84,15 +83,12 @@ class VisualSearchView(APIView):
             response["Cache-Control"] = caching.NEVER_STORED
         return response
 
-    def parameters(self, given: QueryDict) -> tuple[int, Filters]:
-        """The limit, and the rest as the shop's filters. Raises InvalidLimit."""
-        ignored = {"limit", "csrfmiddlewaretoken", api_settings.URL_FORMAT_OVERRIDE}
+    def asked(self, given: QueryDict, *, photo: bool = False) -> Asked:
+        """Limit and options, and the rest as the shop's filters. Raises InvalidLimit, InvalidOption."""
+        ignored = {"csrfmiddlewaretoken", api_settings.URL_FORMAT_OVERRIDE}
         if self.versioning_class and issubclass(self.versioning_class, QueryParameterVersioning):
             ignored.add(self.versioning_class.version_param)
-        filters = given.copy()
-        for name in ignored:
-            filters.pop(name, None)
-        return _limit(given), filters
+        return asked(given, ignored, photo=photo)
 
     def context(self) -> Mapping[str, Any]:
         """What the shop's serializer is given."""
@@ -108,9 +104,10 @@ class SimilarView(VisualSearchView):
 
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         product = self.get_object()
-        limit, filters = self.parameters(request.query_params)
-        results = similar_to(product, limit, filters, source=self.source.name)
-        return caching.revalidated(request, Response(page(self.source, results, self.context())))
+        wanted = self.asked(request.query_params)
+        results = similar_to(product, wanted.limit, wanted.filters, source=self.source.name, **wanted.options)
+        answer = page(self.source, results, self.context(), paged=wanted.paged)
+        return caching.revalidated(request, Response(answer))
 
 
 class StateView(VisualSearchView):
@@ -123,52 +120,41 @@ class StateView(VisualSearchView):
 
 
 class SearchView(VisualSearchView):
-    """Products that look like the photo sent.
+    """Products that look like the photo sent, or like that of an earlier answer's `query` token.
 
-    The photo is read, encoded and forgotten. Limit and filters may stand in the address or in the form.
+    The photo is a form's file `image`, the whole body under an image's content type, or base64 in JSON. It is read,
+    encoded and forgotten. Limit, options and filters may stand in the address, in the form or in the JSON.
     """
 
     rate = PhotoThrottle
-    parser_classes = [MultiPartParser]
+    parser_classes = [MultiPartParser, FormParser, PhotoJSONParser, ImageParser]
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        _check_length(request)  # before anything reads the body: session authentication does, for its CSRF token
+        check_body(request)  # before anything reads the body: session authentication does, for its CSRF token
         super().initial(request, *args, **kwargs)
+
+    def get_throttles(self) -> list[BaseThrottle]:
+        """A search by token, which decodes and encodes nothing, counts as a search by product.
+
+        Only a small body is read to find out: a photo over its rate is refused before it is read.
+        """
+        request: Request = self.request
+        small = body_length(request) <= FORM_OVERHEAD and not (request.content_type or "").startswith("image/")
+        if small and request.method == "POST" and "query" in request.data and "image" not in request.FILES:
+            return [*APIView.get_throttles(self), SimilarThrottle()]
+        return super().get_throttles()
 
     def post(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         source = self.source
-        image = _only_image(request)
-        given = request.query_params.copy()
-        given.update(request.POST)
-        limit, filters = self.parameters(given)
-        results = search_by_image(image, limit, filters, source=source.name)
-        return Response(page(source, results, self.context()))
-
-
-def _limit(given: QueryDict) -> int:
-    if "limit" not in given:
-        return checked_limit(None)
-    text: Any = given["limit"]
-    return checked_limit(int(text) if re.fullmatch(r"-?[0-9]{1,9}", text) else text)
-
-
-def _check_length(request: Request) -> None:
-    """Refuses a body that cannot be a photo of allowed size by its header alone."""
-    if request.META.get("CONTENT_LENGTH", "") == "" and "chunked" in request.headers.get("Transfer-Encoding", ""):
-        raise LengthRequired
-    try:
-        length = int(request.META.get("CONTENT_LENGTH") or 0)
-    except ValueError:
-        return  # taken for 0 by all that read bodies
-    if length > conf.MAX_BYTES + FORM_OVERHEAD:
-        raise FileTooLarge(f"The request has {length} bytes; an image may have at most {megabytes(conf.MAX_BYTES)}.")
-
-
-def _only_image(request: Request) -> Any:
-    """The one uploaded file. Raises ImageRequired, OneImageOnly."""
-    files = request.FILES
-    if "image" not in files:
-        raise ImageRequired
-    if sum(len(parts) for _, parts in files.lists()) > 1:
-        raise OneImageOnly
-    return files["image"]
+        image = photo_of(request)
+        wanted = self.asked(fields_of(request), photo=True)
+        results = search_by_image(
+            image,
+            wanted.limit,
+            wanted.filters,
+            source=source.name,
+            box=wanted.box,
+            query=wanted.query,
+            **wanted.options,
+        )
+        return Response(page(source, results, self.context(), paged=wanted.paged))

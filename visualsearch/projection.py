@@ -134,10 +134,10 @@ def _inserted(index: VisualIndex, held: list[tuple[str, str, str]]) -> list[str]
     connection = connections[router.db_for_write(ImageEmbedding)]
     with connection.cursor() as cursor:
         cursor.execute(
-            f"INSERT INTO {connection.ops.quote_name(ImageEmbedding._meta.db_table)}"
+            f"INSERT INTO {connection.ops.quote_name(ImageEmbedding._meta.db_table)}"  # noqa: S608 - a name, quoted
             " (index_id, state, code, reason, attempts, claim, indexed_at, object_id, file, content_hash)"
             " SELECT %s, %s, '', '', 0, 0, %s, * FROM unnest(%s::text[], %s::text[], %s::text[])"
-            " ON CONFLICT DO NOTHING RETURNING object_id",  # noqa: S608 - a table's quoted name
+            " ON CONFLICT DO NOTHING RETURNING object_id",
             [index.pk, State.INDEXED.value, timezone.now(), *(list(column) for column in zip(*held, strict=True))],
         )
         return [pk for (pk,) in cursor.fetchall()]

@@ -196,7 +196,7 @@ def test_stored_vectors_come_in_the_order_asked_for(shop: list[Path]) -> None:
     found = get_store().vectors(active, keys)
     assert (found.dtype, found.shape) == (np.float32, (6, 1280))
     assert np.array_equal(found, Store.vectors(get_store(), active, keys))  # as any store reads them
-    assert np.array_equal(found[2], rows(active, object_id=keys[2]).get().vector)
+    assert np.array_equal(found[2], np.float32(rows(active, object_id=keys[2]).get().vector))
     assert get_store().vectors(active, []).shape == (0, 1280)
     with pytest.raises(StoreError, match="has no vector of image nothing"):
         get_store().vectors(active, [*keys, "nothing"])

@@ -33,12 +33,14 @@ Say = Callable[[str], None]
 @dataclass(frozen=True)
 class Plan:
     """``learned``: whether the head is trained after its closed form. ``views``: augmented views of each picture to
-    learn from besides; None for as many as the rest needs."""
+    learn from besides; None for as many as the rest needs. ``rounds`` and ``minutes`` limit training the network."""
 
     output: Path
     learned: bool = False
     views: int | None = None
     seed: int = 0
+    rounds: int | None = None
+    minutes: float | None = None
 
     def views_of(self, by: By) -> int:
         needed = self.learned or by is By.AUGMENTATIONS
@@ -92,13 +94,16 @@ def finetune(gathered: Gathered, plan: Plan, kept: Sequence[General], say: Say) 
         family = LearnedHead(best.chosen.setting, plan.seed, say=say)
         best = _tried("learned", family, gathered, plan, best, say)
     best = keeping_general(best, kept, say)
-    comparison = best.chosen.comparison
-    if comparison.verdict is not Verdict.BETTER:
-        raise NotBetter(
-            f"Not shown to be better than what it started from: {sentence(comparison)}. No file is written."
-        )
+    require_better(best.chosen.comparison)
     encoder = write_encoder(plan.output, gathered.encoder, best.head(), record(best, gathered, plan))
-    return Finetuned(plan.output, encoder, comparison)
+    return Finetuned(plan.output, encoder, best.chosen.comparison)
+
+
+def require_better(comparison: Comparison) -> None:
+    """Raises NotBetter where the paired bootstrap does not show the second to be better than the first."""
+    if comparison.verdict is not Verdict.BETTER:
+        found = sentence(comparison)
+        raise NotBetter(f"Not shown to be better than what it started from: {found}. No file is written.")
 
 
 def _whitening(gathered: Gathered) -> bool:

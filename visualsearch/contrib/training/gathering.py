@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path, PurePosixPath
+from typing import TypeVar
 
 import numpy as np
 from django.db import connections
@@ -35,6 +36,7 @@ AHEAD = 32  # pictures held decoded
 CATEGORY = "category"  # the field of products that is looked for where nobody names one
 
 Progress = Callable[[int], object]
+Held = TypeVar("Held")
 
 
 @dataclass(frozen=True)
@@ -187,14 +189,36 @@ def with_views(gathered: Gathered, number: int, seed: int, progress: Progress = 
     return replace(gathered, examples=more, unreadable=unreadable)
 
 
-def _views(picture: Picture, number: int, seed: tuple[int, int]) -> list[Image.Image] | Unreadable:
-    """The mirrored picture, then random crops of it; always the same ones for a seed."""
+def readable(
+    pictures: Sequence[Picture], keep: Callable[[Image.Image], Held], most: int
+) -> tuple[list[int], list[Held], list[Unreadable]]:
+    """Places of the pictures that can be read, what ``keep`` makes of each, and the others.
+
+    Raises TrainingError for more than ``most`` pictures.
+    """
+    if len(pictures) > most:
+        raise TrainingError(f"{len(pictures):,} pictures are too many to be held at once; {most:,} are the most.")
+    with ThreadPoolExecutor(max_workers=max(1, conf.THREADS), thread_name_prefix="visualsearch") as pool:
+        made = list(pool.map(lambda one: _opened(one, keep), pictures))
+    places = [place for place, one in enumerate(made) if not isinstance(one, Unreadable)]
+    held = [one for one in made if not isinstance(one, Unreadable)]
+    return places, held, [one for one in made if isinstance(one, Unreadable)]
+
+
+def _opened(picture: Picture, keep: Callable[[Image.Image], Held]) -> Held | Unreadable:
     try:
-        image = open_image(picture.read())
+        return keep(open_image(picture.read()))
     except ImageRefused as refusal:
         return Unreadable(picture.name, refusal.code, str(refusal))
     except Exception as fault:  # a storage may raise anything: its library's own errors, sockets, time-outs
         return Unreadable(picture.name, "storage_error", f"{type(fault).__name__}: {fault}")
+
+
+def _views(picture: Picture, number: int, seed: tuple[int, int]) -> list[Image.Image] | Unreadable:
+    """The mirrored picture, then random crops of it; always the same ones for a seed."""
+    image = _opened(picture, lambda opened: opened)
+    if isinstance(image, Unreadable):
+        return image
     generator = np.random.default_rng(seed)
     return [_view(image, generator, view) for view in range(number)]
 

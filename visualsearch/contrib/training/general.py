@@ -28,6 +28,7 @@ class General:
     folder: Path
     gathered: Gathered
     fold: Fold
+    tuned: Examples | None = None  # the same pictures as a changed network embeds them
 
     @property
     def examples(self) -> Examples:
@@ -35,13 +36,14 @@ class General:
 
     def compared(self, head: Head) -> Comparison:
         """P@1 before and after."""
-        return compare(self._p_at_1(self.examples.features), self._p_at_1(head.apply(self.examples.features)))
+        changed = self.examples if self.tuned is None else self.tuned
+        return compare(self._p_at_1(self.examples.features), self._p_at_1(head.apply(changed.features)))
 
     def _p_at_1(self, vectors: Vectors) -> Measured:
         return found(cosines(vectors, self.fold), self.fold)[:, 0]
 
 
-def general(folder: Path, encoder: MobileNetV2, seed: int, progress: Progress) -> General:
+def general(folder: Path, encoder: MobileNetV2, seed: int, progress: Progress = lambda count: None) -> General:
     """The folder's pictures, embedded. Raises EvaluationError and TrainingError where nothing can be asked of it."""
     gathered = from_folder(folder, None, encoder, seed, progress)
     if gathered.examples.by is By.AUGMENTATIONS:

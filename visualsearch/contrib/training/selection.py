@@ -93,8 +93,9 @@ class Chosen:
 class Trials:
     """How every setting and share finds on every held-out part: P@1 and precision on a page, for each query."""
 
-    def __init__(self, examples: Examples, family: Family, seed: int) -> None:
-        self.parts = [fold for fold in folds(examples, seed) if len(fold.queries)]
+    def __init__(self, examples: Examples, family: Family, seed: int, parts: Sequence[Fold] | None = None) -> None:
+        """``parts`` are those of ``folds`` where not given."""
+        self.parts = [fold for fold in parts or folds(examples, seed) if len(fold.queries)]
         self._before = [found(cosines(examples.features, fold), fold) for fold in self.parts]
         self._after = [_tried(examples, fold, family) for fold in self.parts]
         self.settings = [one for one in self._after[0] if all(one in part for part in self._after)]

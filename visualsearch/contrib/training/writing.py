@@ -31,13 +31,16 @@ def check_output(path: Path) -> None:
         raise TrainingError(f"There is no folder {path.parent}.")
 
 
-def write_encoder(path: Path, base: MobileNetV2, head: Head, record: dict[str, Any]) -> MobileNetV2:
-    """Write the file of ``base`` with ``head`` behind it; returns its encoder.
+def write_encoder(
+    path: Path, base: MobileNetV2, head: Head, record: dict[str, Any], *, of_stored: bool = True
+) -> MobileNetV2:
+    """Write the file of ``base`` with ``head`` behind it; returns its encoder. Without ``of_stored`` the base is in no
+    index, so that nothing can be computed from stored vectors.
 
     Raises TrainingError where it cannot be written, or its vectors are not those that the head computes.
     """
     model = fold(base.file.built_path(), head)
-    described = EncoderFile(base.description.name, head.dimensions, head, record)
+    described = EncoderFile(base.description.name, head.dimensions, head if of_stored else None, record)
     write_whole(path, described.appended_to(model))
     encoder = type(base)(ModelFile(base.description, path))
     picture = [Image.fromarray(np.random.default_rng(0).integers(0, 255, (224, 224, 3), dtype=np.uint8))]

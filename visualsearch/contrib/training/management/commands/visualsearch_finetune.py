@@ -15,6 +15,7 @@ from visualsearch.contrib.training.exceptions import TrainingError
 from visualsearch.contrib.training.finetuning import Finetuned, Plan, finetune
 from visualsearch.contrib.training.gathering import Gathered, base_encoder, from_folder, from_index
 from visualsearch.contrib.training.general import General, general
+from visualsearch.contrib.training.whole import finetune_network
 from visualsearch.contrib.training.writing import check_output
 from visualsearch.encoders import Encoder
 from visualsearch.evaluation.choice import contestants
@@ -43,6 +44,8 @@ class Command(BaseCommand):
         add("--keep-general", type=Path, nargs="+", default=[], metavar="FOLDER", help="goods that may not get worse")
         add("--encoder", help="with --images: the encoder to start from (default: the settings')")
         add("--weights", help="with --images: its weights, a file or bundled")
+        add("--rounds", type=int, help="with --depth network: at most so many rounds over all pictures")
+        add("--minutes", type=float, help="with --depth network: begin no further round after this time")
         add("--seed", type=int, default=0)
         add("--use", type=Path, metavar="FILE.tflite", help="learn nothing; make an index version of this file")
         add("--activate", action="store_true", help="make searches use the new version once it is verified")
@@ -61,8 +64,10 @@ class Command(BaseCommand):
         source = None if options["images"] else only_source(options["source"])
         gathered = self._gathered(source, options)
         kept = [self._general(folder, gathered, options["seed"]) for folder in options["keep_general"]]
-        plan = Plan(options["output"], options["depth"] == "learned", options["views"], options["seed"])
-        self._report(finetune(gathered, plan, kept, self._say))
+        learned, network = (options["depth"] == depth for depth in ("learned", "network"))
+        limits = (options["rounds"], options["minutes"])
+        plan = Plan(options["output"], learned, options["views"], options["seed"], *limits)
+        self._report((finetune_network if network else finetune)(gathered, plan, kept, self._say))
         if source is None:
             return
         written = options["output"]
@@ -81,6 +86,10 @@ class Command(BaseCommand):
             raise TrainingError("--images learns from a folder, without a source: --activate goes with a source.")
         if not options["images"] and (options["encoder"] or options["weights"]):
             raise TrainingError("--encoder and --weights go with --images; a source has those of its active version.")
+        if options["depth"] != "network" and (options["rounds"] or options["minutes"]):
+            raise TrainingError("--rounds and --minutes go with --depth network.")
+        if any(limit is not None and limit <= 0 for limit in (options["rounds"], options["minutes"])):
+            raise TrainingError("--rounds and --minutes must be above 0.")
         if options["views"] is not None and not 0 <= options["views"] <= 20:
             raise TrainingError("--views must be from 0 to 20.")
 

@@ -26,7 +26,7 @@ FLOORS: tuple[set[str], ...] = (
     {"upkeep"},
     {"tasks"},
     {"lifecycle", "status", "drift"},
-    {"indexing", "search", "pairs", "evaluation", "projection"},
+    {"indexing", "search", "regions", "pairs", "evaluation", "projection"},
     {"encoders", "stores", "sources", "images", "thumbnails", "montage", "signals"},
     {"models", "migrations", "statements", "locks"},
     {"calibration"},

@@ -12,15 +12,12 @@ from PIL import Image
 from tests.encoders.built import real_settings
 from tests.encoders.pictures import drawn
 from tests.encoders.test_litert import in_child
+from tests.regions.headed import BUNDLED, headed
 from visualsearch.encoders import get_encoder
 from visualsearch.encoders.base import unit_rows
 from visualsearch.encoders.feature_maps import LAST_SIZES, with_map_as_output
-from visualsearch.encoders.head import EncoderFile, Head
 from visualsearch.encoders.mobilenet import MobileNetV2Compact
-from visualsearch.encoders.model_file import ModelFile
 from visualsearch.exceptions import EncoderError, NoFeatureMap
-
-BUNDLED = MobileNetV2Compact(ModelFile(MobileNetV2Compact.description, None))
 
 
 def test_the_average_is_the_embedding() -> None:
@@ -77,16 +74,9 @@ def test_the_file_keeps_its_bytes() -> None:
 
 
 def test_through_a_head(tmp_path: Path) -> None:
-    from visualsearch.contrib.training.folding import fold
-
-    generator = np.random.default_rng(1)
-    matrix = generator.normal(0, 0.1, (32, 1280)).astype(np.float32)
-    head = Head(matrix, generator.normal(0, 0.1, 32).astype(np.float32), 0.5, BUNDLED.fingerprint)
-    described = EncoderFile("mobilenet_v2_compact", head.dimensions, head, {})
-    path = tmp_path / "headed.tflite"
-    path.write_bytes(described.appended_to(fold(BUNDLED.file.built_path(), head)))
-    encoder, pictures = MobileNetV2Compact(ModelFile(MobileNetV2Compact.description, path)), drawn(2)
-    pooled = unit_rows(encoder.pooled(encoder.feature_map(pictures).mean((1, 2))), (2, head.dimensions))
+    encoder, pictures = headed(tmp_path), drawn(2)
+    shape = (2, encoder.dimensions)
+    pooled = unit_rows(encoder.pooled(encoder.feature_map(pictures).mean((1, 2))), shape)
     assert np.abs(pooled - encoder.encode(pictures)).max() < 1e-5
 
 

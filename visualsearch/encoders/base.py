@@ -70,6 +70,13 @@ class Encoder(ABC):
         """Embeddings, float32 (n, dimensions), any length, of averages of features over places, (n, d)."""
         return means
 
+    def toward(self, query: Vectors, mean: Vectors) -> tuple[Vectors, float]:
+        """What makes the cosine of a unit query (dimensions) and ``pooled`` of an average (d) a sum over places.
+
+        Of a direction (d) and a constant: the cosine is the average over all places of direction . features + constant.
+        """
+        return query / np.linalg.norm(mean).clip(1e-6), 0.0
+
     def prepare(self, image: Image.Image) -> Image.Image:
         """What ``embed`` needs of an upright RGB image, e.g. a smaller one. Threads that decode call it ahead of it."""
         return image

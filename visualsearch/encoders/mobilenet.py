@@ -12,6 +12,7 @@ from PIL import Image
 
 from visualsearch.conf import conf
 from visualsearch.encoders.base import Encoder, Maps, Vectors, unit_rows
+from visualsearch.encoders.head import Head
 from visualsearch.encoders.model_file import ModelDescription, ModelFile, configured_weights
 from visualsearch.exceptions import EncoderError, NoFeatureMap
 
@@ -83,13 +84,28 @@ class MobileNetV2(Encoder):
         return runtime.run([np.asarray(self._resized(image, chosen)) for image in images])
 
     def pooled(self, means: Vectors) -> Vectors:
+        head = self._head(means.shape[1])
+        return means if head is None else head.apply(unit_rows(means, (len(means), means.shape[1])))
+
+    def toward(self, query: Vectors, mean: Vectors) -> tuple[Vectors, float]:
+        head = self._head(len(mean))
+        if head is None:
+            return super().toward(query, mean)
+        length = np.linalg.norm(mean).clip(1e-6)
+        projected = head.matrix @ (mean / length) + head.bias
+        scale = np.hypot(1, head.share)
+        back = query[: len(projected)] / (np.linalg.norm(projected).clip(1e-6) * scale)
+        direction = (back @ head.matrix + query[len(projected) :] * (head.share / scale)) / length
+        return direction.astype(np.float32), float(back @ head.bias)
+
+    def _head(self, features: int) -> Head | None:
+        """What stands between the average of so many features and the embedding."""
         finetuned = self.file.finetuned
         if finetuned is None or finetuned.head is None:
-            return means
-        rows, features = means.shape
+            return None
         if finetuned.head.matrix.shape[1] != features:
             raise NoFeatureMap(f"The head of {self.file.source} stands on another head, not on averaged features.")
-        return finetuned.head.apply(unit_rows(means, (rows, features)))
+        return finetuned.head
 
     def _runtime(self) -> Runtime:
         """The model with the weights that are there now, so that a replaced file is never mixed with the old one."""

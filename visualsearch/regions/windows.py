@@ -1,0 +1,101 @@
+"""Windows over a feature map, each pooled to the vector that its part of the picture would have.
+
+One pass of the network, and an integral image (Viola and Jones 2001) that gives the sum of any rectangle in four
+look-ups: as in R-MAC (Tolias et al. 2016, https://arxiv.org/abs/1511.05879), with averages instead of maxima, since it
+is averages that the index holds.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from visualsearch.encoders.base import Encoder, Maps, Vectors
+
+Cells = npt.NDArray[np.int64]  # (n, 4): x, y, width and height in places of the map
+Boxes = npt.NDArray[np.float64]  # (n, 4): the same in fractions of the picture
+
+STEP = 32  # pixels to one place of the map
+SHORTEST = 224  # pixels of the shorter side, at least: fewer places hold no parts
+# Sides of the windows in parts of the map's shorter side, and the step from one to the next in parts of a window.
+SIDES = (0.3, 0.45, 0.67, 1.0)
+STRIDE = 0.25
+
+
+class Part(NamedTuple):
+    """A rectangle of a picture in fractions of its width and height, from the upper left corner."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+
+
+def map_size(picture: tuple[int, int], longest: int) -> tuple[int, int]:
+    """Width and height in pixels, in steps of 32, at which a picture of this size is looked at.
+
+    The proportions are kept, unlike in the index's whole pictures. Measured on goods in photos: of the same product
+    among the first 10 the share is 0.59 this way and 0.49 with the photo squeezed to a square.
+    """
+    scale = longest / max(picture)
+    width, height = (max(SHORTEST, round(length * scale / STEP) * STEP) for length in picture)
+    return width, height
+
+
+@lru_cache(maxsize=32)
+def windows(height: int, width: int) -> Cells:
+    """Square windows of four sizes over a map of so many places, the whole shorter side at the largest: (n, 4)."""
+    found = set()
+    for part in SIDES:
+        side = max(2, round(part * min(height, width)))
+        stride = max(1, round(side * STRIDE))
+        across = {*range(0, width - side + 1, stride), width - side}
+        down = {*range(0, height - side + 1, stride), height - side}
+        found |= {(x, y, side, side) for x in across for y in down}
+    cells = np.array(sorted(found), dtype=np.int64)
+    cells.flags.writeable = False  # it is kept
+    return cells
+
+
+def pooled(feature_map: Maps, cells: Cells, encoder: Encoder) -> Vectors:
+    """Unit vectors, float32 (n, dimensions), of windows (n, 4) over one map, float32 (h, w, d)."""
+    height, width, depth = feature_map.shape
+    sums = np.zeros((height + 1, width + 1, depth), dtype=np.float32)
+    np.cumsum(np.cumsum(feature_map, axis=0, dtype=np.float32), axis=1, out=sums[1:, 1:])
+    x, y, across, down = cells.T
+    totals = sums[y + down, x + across] - sums[y, x + across] - sums[y + down, x] + sums[y, x]
+    vectors = encoder.pooled(totals / (across * down).astype(np.float32)[:, None])
+    # A window where nothing is active has no direction; it is like nothing.
+    unit: Vectors = vectors / np.linalg.norm(vectors, axis=1, keepdims=True).clip(1e-6)
+    return unit
+
+
+def boxes(cells: Cells, shape: tuple[int, ...]) -> Boxes:
+    """The windows in fractions of the picture whose map has this shape (h, w, ...)."""
+    height, width = shape[:2]
+    fractions: Boxes = cells / np.array([width, height, width, height], dtype=np.float64)
+    return fractions
+
+
+def overlap(one: Boxes, others: Boxes) -> npt.NDArray[np.float64]:
+    """Intersection over union of a box (4) with each of others (n, 4)."""
+    corner = np.minimum(one[:2] + one[2:], others[:, :2] + others[:, 2:]) - np.maximum(one[:2], others[:, :2])
+    shared = corner.clip(0).prod(axis=1)
+    ratio: npt.NDArray[np.float64] = shared / (one[2:].prod() + others[:, 2:].prod(axis=1) - shared)
+    return ratio
+
+
+def unlike(candidates: Boxes, scores: npt.NDArray[np.floating], limit: int, most: float) -> list[int]:
+    """Non-maximum suppression: the best boxes, best first, none overlapping a better one by more than ``most``."""
+    left = [int(number) for number in np.argsort(-scores, kind="stable")]
+    kept: list[int] = []
+    while left and len(kept) < limit:
+        best = left.pop(0)
+        kept.append(best)
+        if left:
+            apart = overlap(candidates[best], candidates[left]) <= most
+            left = [number for number, fine in zip(left, apart, strict=True) if fine]
+    return kept

@@ -10,7 +10,7 @@ import pytest
 from tests.training.test_heads import clouds
 from visualsearch.contrib.training.examples import By, Examples, everything, folds, limited, numbered
 from visualsearch.contrib.training.exceptions import TrainingError
-from visualsearch.contrib.training.heads import Projection
+from visualsearch.contrib.training.heads import SHRINKAGES, Projection
 from visualsearch.contrib.training.selection import PATIENCE, SHARES, ClosedForm, Setting, Trials
 from visualsearch.evaluation.bootstrap import Verdict
 
@@ -87,20 +87,23 @@ def test_whole_products_are_drawn_from_too_many() -> None:
 
 
 def test_a_head_that_finds_more_is_chosen_and_shown_to_be_better() -> None:
-    trials = Trials(examples(), ClosedForm(whitening=True), seed=0)
+    trials = Trials(examples(), ClosedForm(examples()), seed=0)
     chosen = trials.chosen()
     assert chosen.comparison.verdict is Verdict.BETTER
     assert chosen.comparison.queries == 300
     assert chosen.after.mean() == pytest.approx(chosen.comparison.after)
     assert chosen.share in SHARES
     assert trials.chosen([5.0]).share == 5.0
-    assert Setting(0.3, None) in trials.settings
+    assert trials.settings == [Setting(shrinkage, 3) for shrinkage in SHRINKAGES]
+    by_product = Trials(examples(By.PRODUCT), ClosedForm(examples(By.PRODUCT)), seed=0)
+    assert Setting(0.3, None) in by_product.settings  # whitening alone
 
 
 def test_noise_is_not_better() -> None:
     """Classes that mean nothing: with the best of many settings taken, a difference would be found by chance."""
     labels = np.random.default_rng(5).integers(0, 4, 300)
-    comparison = Trials(examples(classes=labels), ClosedForm(whitening=False), seed=0).chosen().comparison
+    shop = examples(classes=labels)
+    comparison = Trials(shop, ClosedForm(shop), seed=0).chosen().comparison
     assert comparison.verdict is not Verdict.BETTER
 
 
@@ -111,7 +114,7 @@ class Worsening:
         self.rounds = 0
 
     def fitted(self, examples: Examples, settings: object = None) -> Iterator[tuple[Setting, Projection]]:
-        start = next(iter(ClosedForm(False).fitted(examples)))[1]
+        start = next(iter(ClosedForm(examples).fitted(examples)))[1]
         for number in range(50):
             self.rounds = max(self.rounds, number)
             noise = np.random.default_rng(number).normal(size=start.matrix.shape).astype(np.float32)

@@ -82,13 +82,13 @@ def finetune(gathered: Gathered, plan: Plan, kept: Sequence[General], say: Say) 
     views = plan.views_of(gathered.examples.by)
     best: Candidate | None = None
     if gathered.examples.by is not By.AUGMENTATIONS:
-        best = _tried("in closed form", ClosedForm(_whitening(gathered)), gathered, plan, None, say)
+        best = _tried("in closed form", ClosedForm(gathered.examples), gathered, plan, None, say)
     if views:
         known = len(gathered.unreadable)
         gathered = with_views(gathered, views, plan.seed)
         list_unreadable(gathered.unreadable[known:], say)
         label = f"in closed form, with {views} views of each picture"
-        best = _tried(label, ClosedForm(_whitening(gathered)), gathered, plan, best, say)
+        best = _tried(label, ClosedForm(gathered.examples), gathered, plan, best, say)
     assert best is not None
     if plan.learned:
         family = LearnedHead(best.chosen.setting, plan.seed, say=say)
@@ -104,11 +104,6 @@ def require_better(comparison: Comparison) -> None:
     if comparison.verdict is not Verdict.BETTER:
         found = sentence(comparison)
         raise NotBetter(f"Not shown to be better than what it started from: {found}. No file is written.")
-
-
-def _whitening(gathered: Gathered) -> bool:
-    """Whether whitening alone is tried as well: categories are too few and too wide for it to find most."""
-    return gathered.examples.by is not By.CATEGORY
 
 
 def _tried(label: str, family: Family, gathered: Gathered, plan: Plan, before: Candidate | None, say: Say) -> Candidate:
@@ -161,7 +156,7 @@ def describe(gathered: Gathered, say: Say) -> None:
     products = len(np.unique(examples.groups))
     by, kind = examples.by.value, kinds[examples.by]
     say(f"{len(examples):,} pictures of {products:,} products, by {by}: {classes:,} {kind}.")
-    if alone := classes - examples.several:
+    if (alone := classes - examples.several) and examples.by is not By.AUGMENTATIONS:
         say(f"  {alone:,} of them have one picture: they are learned from, and cannot be asked for.")
     for note in gathered.notes:
         say(f"  {note}")

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from visualsearch.encoders.base import Vectors
 from visualsearch.evaluation.bootstrap import Comparison, compare
 
-from .examples import Examples, Fold, folds
+from .examples import By, Examples, Fold, folds
 from .heads import SHRINKAGES, Projection, Spread, dimensions_to_try
 
 Measured = NDArray[np.float32]
@@ -52,10 +52,15 @@ class Family(Protocol):
 
 
 class ClosedForm:
-    """Discriminant analysis with every shrinkage and number of dimensions; whitening where there are no categories."""
+    """Discriminant analysis with every shrinkage and number of dimensions; whitening where there are no categories.
 
-    def __init__(self, whitening: bool) -> None:
-        self.whitening = whitening
+    The numbers of dimensions are those for all ``examples``, so that every part is tried with the same ones: a part
+    that lacks a class gives one dimension less than it is asked for.
+    """
+
+    def __init__(self, examples: Examples) -> None:
+        self._classes = len(np.unique(examples.classes))
+        self._whitening = examples.by is not By.CATEGORY
 
     def fitted(
         self, examples: Examples, settings: Iterable[Setting] | None = None
@@ -64,7 +69,7 @@ class ClosedForm:
         if settings is not None:
             yield from ((one, spread.discriminant(one.shrinkage, one.dimensions)) for one in settings)
             return
-        sizes = dimensions_to_try(len(spread.means), examples.features.shape[1], self.whitening)
+        sizes = dimensions_to_try(self._classes, examples.features.shape[1], self._whitening)
         limited = [size for size in sizes if size is not None]
         for shrinkage in SHRINKAGES:
             whole = spread.discriminant(shrinkage, max(limited)) if limited else None

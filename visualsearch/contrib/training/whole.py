@@ -123,7 +123,8 @@ def _head(
 ) -> tuple[Head, Candidate]:
     """A head in closed form, learned from what the network was trained on; its setting is chosen by the part that
     stopped the training."""
-    rest, family = examples.only(split.rest), ClosedForm(examples.by is not By.CATEGORY)
+    rest = examples.only(split.rest)
+    family = ClosedForm(rest)
     trials = Trials(rest, family, plan.seed, [split.stopping])
     candidate = Candidate(trials.chosen(), trials, family, rest, base)
     candidate = keeping_general(candidate, kept, say)

@@ -19,6 +19,8 @@ ENCODERS = {
     "freshness": "mobilenet_v2",
     "index": "mobilenet_v2",
     "query": "mobilenet_v2_compact",
+    "versions": "mobilenet_v2",
+    "reconcile": "visualsearch.testing.FakeEncoder",
     "encoder": "mobilenet_v2",
     "weights": "mobilenet_v2",
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tracemalloc
 from io import StringIO
 from typing import Any
@@ -11,6 +12,7 @@ from django.core.management import CommandError, call_command
 from django.utils import timezone
 
 from catalog.models import ProductImage
+from tests.conftest import ROOT
 from tests.drift.conftest import reconcile
 from tests.drift.scale import fill
 from tests.drift.test_kinds import file_changed, image_without_row, index_missing, row_without_image, vector_wrong
@@ -190,3 +192,8 @@ def test_memory_does_not_grow_with_the_catalogue(transactional_db: None, fake_en
     assert peaks[2] < 1.3 * peaks[1]
     assert list(drift.survey(source)) == [drift.Drift(drift.Kind.INDEX_MISSING, "product", index.pk)]
     get_store().drop(index)
+
+
+def test_the_page_names_every_kind() -> None:
+    text = (ROOT / "docs" / "index-versions.md").read_text()
+    assert re.findall(r"^\| `(\w+)` \|", text, re.M) == [kind.value for kind in drift.Kind]

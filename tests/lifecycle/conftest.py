@@ -20,7 +20,8 @@ Typed = Callable[..., str]
 
 @pytest.fixture(autouse=True)
 def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody saves images or searches beside these tests, so nothing has to be waited for."""
+    """Nobody saves images or searches beside these tests, so nothing has to be waited for; and a few queries do."""
+    monkeypatch.setattr("visualsearch.lifecycle.verifying.SAMPLE", 3)
     monkeypatch.setattr("visualsearch.lifecycle.verifying.PATIENCE", 0)
     monkeypatch.setattr("visualsearch.lifecycle.switching.GRACE", 0)
 

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from visualsearch.exceptions import EncoderError, VersionRefused
 from visualsearch.indexing import encoder_of
-from visualsearch.lifecycle.verifying import MINIMUM_RECALL, SAMPLE, Verification, verify
+from visualsearch.lifecycle.verifying import MINIMUM_RECALL, Verification, verify
 from visualsearch.lifecycle.versions import filling, operating
 from visualsearch.models import VisualIndex, active_index, rows
 from visualsearch.sources import ImageSource
@@ -38,7 +38,7 @@ def activate(
     *,
     force: bool = False,
     minimum_recall: float = MINIMUM_RECALL,
-    sample: int = SAMPLE,
+    sample: int | None = None,
 ) -> Switch:
     """Verifies this version and makes searches use it; the one before is kept, retired.
 

@@ -76,7 +76,7 @@ class _Answers(NamedTuple):
 
 
 def verify(
-    source: ImageSource, index: VisualIndex, *, minimum_recall: float = MINIMUM_RECALL, sample: int = SAMPLE
+    source: ImageSource, index: VisualIndex, *, minimum_recall: float = MINIMUM_RECALL, sample: int | None = None
 ) -> Verification:
     """Counts, recall against exact search, latency, and how much results differ from the active version's.
 
@@ -87,7 +87,7 @@ def verify(
     progress = progress_of(index, source)
     behind, lost = _lacking(source, index, other)
     graph = get_store().condition(index)
-    queries = _sample(index, sample)
+    queries = _sample(index, SAMPLE if sample is None else sample)
     new, old = _asked(source, index, other, queries)
     recall = float(np.mean(new.recall)) if new.recall else None
     changed = _changes(old.pages, new.pages)

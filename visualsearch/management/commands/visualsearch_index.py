@@ -49,7 +49,7 @@ class Command(BaseCommand):
         for action in (verify, activate):
             action.add_argument("number", nargs="?", type=int, metavar="VERSION", help="default: the newest one built")
             action.add_argument("--recall", type=float, default=MINIMUM_RECALL, help="least recall (%(default)s)")
-            action.add_argument("--sample", type=int, default=SAMPLE, help="queries that are asked (%(default)s)")
+            action.add_argument("--sample", type=int, help=f"queries that are asked ({SAMPLE})")
         verify.add_argument("--montage", type=Path, metavar="FILE.jpg", help="draw the queries that change most")
         for action in (verify, activate, rollback):
             action.add_argument("--force", action="store_true", help="go on; says which reasons against it are ignored")

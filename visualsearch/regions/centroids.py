@@ -37,7 +37,7 @@ _lock = Lock()  # one thread makes them; the others that come meanwhile wait, or
 def centroids_of(index: VisualIndex) -> Vectors:
     """Unit vectors, float32 (at most 256, dimensions), of what the version holds; none for an empty one.
 
-    Two queries and about a second where there are none yet; otherwise neither.
+    Three queries and about a second where there are none yet; otherwise neither.
     """
     key = (index.pk, index.fingerprint)
     known = _kept.get(key)
@@ -73,7 +73,7 @@ def forget() -> None:
 
 
 def sample(index: VisualIndex, count: int = SAMPLE) -> Vectors:
-    """About ``count`` of the version's unit vectors, float32 (n, dimensions), spread evenly over it. 2 queries."""
+    """About ``count`` of the version's unit vectors, float32 (n, dimensions), spread evenly over it. 3 queries."""
     stored = rows(index, vector__isnull=False)
     step = max(1, stored.count() // count)
     every = stored.annotate(visualsearch_turn=Mod(F("pk"), step)).filter(visualsearch_turn=0).order_by("pk")

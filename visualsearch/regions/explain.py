@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -86,8 +86,7 @@ def explain_result(
 
     Raises ImageRefused where the file is no picture any more, NoFeatureMap, and what the storage raises.
     """
-    file: BinaryIO = source.file_of(image).open("rb")
-    with file:
+    with source.file_of(image).open("rb") as file:
         picture = open_image(file, side=FINER if finer else WIDTH)
     return explain(encoder, query, picture, finer=finer)
 

@@ -1,0 +1,140 @@
+"""What a photo is of, and the things in it, with the bundled weights and an index of real products."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from PIL import Image
+
+from catalog.models import ProductImage
+from tests.regions.shop import catalogue, collage, fill
+from visualsearch.encoders import Encoder, get_encoder
+from visualsearch.exceptions import NoFeatureMap
+from visualsearch.models import VisualIndex
+from visualsearch.regions import centroids
+from visualsearch.regions.focus import find_focus
+from visualsearch.regions.things import find_things
+from visualsearch.regions.windows import overlap
+from visualsearch.stores import get_store
+from visualsearch.stores.together import nearest_of_each
+
+pytestmark = pytest.mark.django_db
+ALL: Any = ProductImage.objects
+
+
+@pytest.fixture
+def index(shared_data: Path, use_settings: Any, queue: Any) -> VisualIndex:
+    use_settings(ENCODER="mobilenet_v2_compact", WEIGHTS=None)
+    return fill(shared_data)
+
+
+@pytest.fixture
+def encoder(index: VisualIndex) -> Encoder:
+    return get_encoder()
+
+
+def titles(near: Any) -> list[str]:
+    return [ProductImage.objects.get(pk=one.image).product.title for one in near]
+
+
+def test_the_subject_is_the_product_in_the_photo(index: VisualIndex, encoder: Encoder, shared_data: Path) -> None:
+    found = []
+    for number, photo in ((1, 7), (12, 60), (30, 200)):
+        picture, (box,) = collage(shared_data, [number], photo)
+        with CaptureQueriesContext(connection) as queries:
+            focus = find_focus(encoder, index, picture, ALL.all())
+        assert len(queries) <= (4 if number == 1 else 1)  # three more for the centroids, once
+        assert np.linalg.norm(focus.vector) == pytest.approx(1, abs=1e-5)
+        if focus.box is None:
+            continue
+        assert focus.similarity > focus.whole
+        near = nearest_of_each(index, focus.vector[None], ALL.all(), 5)[0]
+        same = catalogue(shared_data)[number].stem in titles(near)
+        found.append(same and overlap(np.array(box), np.array([focus.box]))[0] > 0.15)
+    assert sum(found) >= 2
+
+
+def test_a_product_picture_is_whole(index: VisualIndex, encoder: Encoder, shared_data: Path) -> None:
+    picture = Image.open(catalogue(shared_data)[3]).convert("RGB")
+    focus = find_focus(encoder, index, picture, ALL.all())
+    assert focus.box is None
+    assert focus.similarity == focus.whole == pytest.approx(1, abs=0.01)
+    assert np.array_equal(focus.vector, encoder.encode([picture])[0])
+
+
+def test_two_things_in_a_collage(index: VisualIndex, encoder: Encoder, shared_data: Path) -> None:
+    numbers = (1, 30)
+    picture, boxes = collage(shared_data, numbers)
+    things = find_things(
+        encoder, index, picture, ALL.all(), product="product", category="product__category__name", limit=4
+    )
+    assert 2 <= len(things) <= 5
+    for box in boxes:
+        best = max(things, key=lambda thing: overlap(np.array(box), np.array([thing.box]))[0])
+        assert overlap(np.array(box), np.array([best.box]))[0] > 0.15
+        assert len(best.near) == len({near.product for near in best.near}) == 4
+        assert best.category in {"Kind 0", "Kind 1", "Kind 2"}
+        assert 0 < best.share <= 1
+
+
+def test_only_what_is_eligible(index: VisualIndex, encoder: Encoder, shared_data: Path) -> None:
+    picture, _ = collage(shared_data, [1, 30])
+    some = ALL.filter(product__title__in=[path.stem for path in catalogue(shared_data)[:10]])
+    things = find_things(encoder, index, picture, some, product="product")
+    assert {title for thing in things for title in titles(thing.near)} <= set(
+        some.values_list("product__title", flat=True)
+    )
+    assert find_things(encoder, index, picture, ALL.none()) == []
+    assert find_focus(encoder, index, picture, ALL.none()).box is None
+
+
+def test_an_empty_index(encoder: Encoder, index: VisualIndex, shared_data: Path) -> None:
+    index.embeddings.all().delete()
+    centroids.forget()
+    picture, _ = collage(shared_data, [1])
+    assert find_focus(encoder, index, picture, ALL.all()).box is None
+    assert find_things(encoder, index, picture, ALL.all()) == []
+
+
+def test_an_encoder_without_places(fake_encoder: None, db: None) -> None:
+    index = VisualIndex(pk=1, fingerprint="f", dimensions=64)
+    with pytest.raises(NoFeatureMap, match="finds no parts"):
+        find_focus(get_encoder(), index, Image.new("RGB", (300, 300)), ALL.all())
+
+
+@pytest.mark.parametrize("prepared", [True, False])
+def test_asked_together_is_asked_one_by_one(index: VisualIndex, prepared: bool) -> None:
+    if not prepared:
+        get_store().drop(index)
+    vectors = centroids.sample(index, 5)[:5] + np.float32(0.01)
+    cheap = ALL.filter(product__category__name="Kind 1")
+    for eligible in (ALL.all(), cheap):
+        with CaptureQueriesContext(connection) as queries:
+            together = nearest_of_each(index, vectors, eligible, 6, distinct="product")
+        assert len(queries) <= 2
+        for vector, near in zip(vectors, together, strict=True):
+            alone = get_store().search(index, vector.tolist(), eligible, 6, exact=True)
+            assert [one.image for one in near] == [one.image.pk for one in alone]
+            assert [one.product for one in near] == [one.image.product_id for one in alone]
+            assert [one.distance for one in near] == pytest.approx([one.distance for one in alone], abs=1e-4)
+
+
+def test_fewer_are_eligible_than_asked(index: VisualIndex) -> None:
+    vectors = centroids.sample(index, 2)[:2]
+    few = ALL.filter(pk__in=ALL.values("pk")[:3])
+    assert [len(near) for near in nearest_of_each(index, vectors, few, 9)] == [3, 3]
+    assert nearest_of_each(index, vectors[:0], few, 9) == []
+
+
+def test_centroids_are_kept_and_made_again(index: VisualIndex, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = centroids.centroids_of(index)
+    assert centroids.centroids_of(index) is first
+    monkeypatch.setattr(centroids.time, "monotonic", lambda: 1e9)
+    again = centroids.centroids_of(index)
+    assert again is not first
+    assert np.array_equal(again, first)

@@ -17,7 +17,7 @@ from django.db import DatabaseError, connections, models, router
 from django.utils.module_loading import import_string
 
 from visualsearch.conf import DEFAULTS, conf
-from visualsearch.encoders import encoder_class, get_encoder
+from visualsearch.encoders import configured, encoder_class, get_encoder
 from visualsearch.exceptions import EncoderError, EncoderNotBuilt, InvalidSource
 from visualsearch.images import accepted_formats
 from visualsearch.indexing import encoder_of
@@ -40,6 +40,7 @@ def check_configuration(app_configs: Any = None, **kwargs: Any) -> list[CheckMes
         *_check_formats(),
         *_check_paths(),
         *_check_encoder(),
+        *_check_other_encoders(),
         *(message for source in all_sources() for message in _check_source(source)),
         *_check_queue(),
     ]
@@ -155,6 +156,21 @@ def _check_encoder() -> Messages:
             hint="Correct WEIGHTS and RUNTIME in the VISUALSEARCH setting.",
             id="visualsearch.E004",
         )
+
+
+def _check_other_encoders() -> Messages:
+    """Those of other sources, and of versions that are built beside the active one."""
+    hint = "Build it, or correct SOURCE_ENCODERS and WEIGHTS in the VISUALSEARCH setting."
+    try:
+        others = configured()[1:]
+    except EncoderError as error:
+        yield Warning(str(error), hint=hint, id="visualsearch.W009")
+        return
+    for name in others:
+        try:
+            get_encoder(name).fingerprint  # noqa: B018 - as above
+        except Exception as error:  # an encoder of the shop's own may raise anything
+            yield Warning(f"Encoder {name!r} cannot be used: {_in_words(error)}.", hint=hint, id="visualsearch.W009")
 
 
 # Registered sources

@@ -26,8 +26,8 @@ from visualsearch.sources import get_source
 
 CLIENTS, QUICK_CLIENTS = 10, 2
 LIMIT = 10
-IMAGES, QUICK_IMAGES = 2000, 12
-QUIET, QUICK_QUIET = 20.0, 0.3  # seconds of searching before, between and after
+IMAGES, QUICK_IMAGES = 1000, 12
+QUIET, QUICK_QUIET = 10.0, 0.3  # seconds of searching before, between and after
 RATE = 20  # images a second that the build may take
 NEW = "mobilenet_v2_compact"  # the shop goes over to the encoder whose weights are in the package
 

@@ -75,6 +75,9 @@ def test_figures_are_of_what_was_asked(results: dict[str, Any]) -> None:
     assert results["freshness"]["found_first_by_photo"] == 1
     assert 0 < results["index"]["end_to_end_vs_encoder"] < 2
     assert results["query"]["recall_at_10"] >= 0.99
+    assert [results["versions"][fault] for fault in ("errors", "empty", "mixed")] == [0, 0, 0]
+    assert (results["reconcile"]["images"], results["reconcile"]["with_drift"]) == (500, 50)
+    assert 0 < results["reconcile"]["peak_mb"] < 300
     assert [gallery["product_rows"] for gallery in results["query"]["galleries"]] == [10, 10]
     (litert,) = results["encoder"]["runtimes"]
     assert litert["one_ms"] > 0

@@ -41,9 +41,15 @@ def encoder_names() -> list[str]:
 
 
 def configured() -> list[str]:
-    """Names of the encoders that the settings name: ENCODER, those of SOURCE_ENCODERS, and the keys of WEIGHTS."""
+    """Names of the encoders that the settings name: ENCODER, those of SOURCE_ENCODERS, and the keys of WEIGHTS.
+
+    Raises EncoderError where SOURCE_ENCODERS is no dict.
+    """
+    if not isinstance(conf.SOURCE_ENCODERS, Mapping):
+        raise EncoderError(f"SOURCE_ENCODERS must be a dict of sources and encoders, not {conf.SOURCE_ENCODERS!r}.")
     weights = conf.WEIGHTS if isinstance(conf.WEIGHTS, Mapping) else {}
-    return list(dict.fromkeys([conf.ENCODER, *conf.SOURCE_ENCODERS.values(), *weights]))
+    names = [conf.ENCODER, *conf.SOURCE_ENCODERS.values(), *weights]
+    return [name for number, name in enumerate(names) if name not in names[:number]]
 
 
 def short_name(name: str) -> str:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Sequence
@@ -17,7 +15,8 @@ from django.conf import settings
 from django.db import connection
 from PIL import Image
 
-from benchmarks.stage import BASE_DIR, milliseconds, percentile, pictures, say
+from benchmarks.commands import elsewhere, here
+from benchmarks.stage import milliseconds, percentile, pictures, say
 from catalog.models import Category, Product, ProductImage
 from visualsearch import lifecycle, similar_to
 from visualsearch.conf import conf
@@ -66,7 +65,7 @@ class Clients:
 def measure(*, quick: bool) -> dict[str, Any]:
     """The old version is indexed here, the new one is built by the command, in a process of its own."""
     products = saved(pictures("clothing/train")[: QUICK_IMAGES if quick else IMAGES])
-    source, quiet = get_source("product"), QUICK_QUIET if quick else QUIET
+    source = get_source("product")
     say(f"{len(products)} images, first version")
     lifecycle.build(first := lifecycle.begin(source), source, chunk=conf.CHUNK)
     lifecycle.activate(source, first, sample=1)
@@ -77,7 +76,7 @@ def measure(*, quick: bool) -> dict[str, Any]:
     for thread in clients.threads:
         thread.start()
     try:
-        seconds = changed(clients, quiet, conf.ENCODER if quick else NEW)
+        seconds = changed(clients, quick)
     finally:
         clients.over = True
         for thread in clients.threads:
@@ -87,32 +86,24 @@ def measure(*, quick: bool) -> dict[str, Any]:
     return figures(clients.answers, old, new, seconds) | {"images": len(products), "clients": count, "rate": RATE}
 
 
-def changed(clients: Clients, quiet: float, encoder: str) -> dict[str, float]:
+def changed(clients: Clients, quick: bool) -> dict[str, float]:
     """Seconds that each change of the shop took."""
+    quiet, encoder = (QUICK_QUIET, conf.ENCODER) if quick else (QUIET, NEW)
     seconds = {}
     time.sleep(quiet)
-    rate = ["--rate", str(RATE)]
     for phase, command in (
-        ("build", ["build", "--sync", "--encoder", encoder, *rate]),
+        ("build", ["build", "--sync", "--encoder", encoder, "--rate", str(RATE)]),
         ("activate", ["activate", str(VisualIndex.objects.latest("pk").pk + 1)]),
         ("rollback", ["rollback"]),
     ):
         say(phase)
         clients.phase, start = phase, time.perf_counter()
-        manage("visualsearch_index", *command)
+        printed = json.loads((here if quick else elsewhere)("visualsearch_index", *command, "--json"))
         seconds[phase] = time.perf_counter() - start
+        say(json.dumps({name: value for name, value in printed.items() if not isinstance(value, dict)}))
         clients.phase = f"after_{phase}"
         time.sleep(quiet)
     return seconds
-
-
-def manage(*command: str) -> None:
-    done = subprocess.run(
-        [sys.executable, "manage.py", *command, "--json"], cwd=BASE_DIR, capture_output=True, text=True, check=False
-    )
-    if done.returncode:
-        raise RuntimeError(f"{' '.join(command)}: {done.stderr.strip()[-500:]}")
-    say(json.dumps({name: value for name, value in json.loads(done.stdout).items() if not isinstance(value, dict)}))
 
 
 def page(product: Product) -> Page:

@@ -10,6 +10,7 @@ from visualsearch.contrib.training.data import Crops, Pictures, load_pictures
 
 SHARED = Path(__file__).resolve().parents[2].parent / "shared"
 SIZE = 32
+KINDS = ("dress", "hat", "pants", "shoes")
 
 
 @pytest.fixture(autouse=True)
@@ -72,3 +73,18 @@ def painted(tmp_path: Path) -> Path:
     pixels = np.random.default_rng(0).integers(0, 255, (40, 60, 3), dtype=np.uint8)
     Image.fromarray(pixels).save(made / "noise.png")
     return made
+
+
+@pytest.fixture(scope="session")
+def photos(shared: Path) -> dict[str, list[Path]]:
+    """Fourteen real photographs of each of four kinds of clothes."""
+    folder = shared / "data" / "clothing" / "train"
+    return {kind: sorted((folder / kind).glob("*.jpg"))[:14] for kind in KINDS}
+
+
+def laid_out(folder: Path, photos: dict[str, list[Path]]) -> Path:
+    for kind, paths in photos.items():
+        (folder / kind).mkdir(parents=True)
+        for path in paths:
+            (folder / kind / path.name).symlink_to(path)
+    return folder

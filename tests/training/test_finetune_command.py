@@ -10,11 +10,10 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 
+from tests.training.conftest import laid_out
 from visualsearch.contrib.training import finetuning, general
 from visualsearch.contrib.training.management.commands.visualsearch_finetune import Command
 from visualsearch.encoders.head import read_encoder_file
-
-KINDS = ("dress", "hat", "pants", "shoes")
 
 
 @pytest.fixture(autouse=True)
@@ -23,23 +22,9 @@ def compact(settings: Any) -> None:
     settings.VISUALSEARCH = {**settings.VISUALSEARCH, "ENCODER": "mobilenet_v2_compact", "WEIGHTS": None}
 
 
-@pytest.fixture(scope="module")
-def photos(shared: Path) -> dict[str, list[Path]]:
-    folder = shared / "data" / "clothing" / "train"
-    return {kind: sorted((folder / kind).glob("*.jpg"))[:14] for kind in KINDS}
-
-
 @pytest.fixture
 def goods(photos: dict[str, list[Path]], tmp_path: Path) -> Path:
     return laid_out(tmp_path / "goods", photos)
-
-
-def laid_out(folder: Path, photos: dict[str, list[Path]]) -> Path:
-    for kind, paths in photos.items():
-        (folder / kind).mkdir(parents=True)
-        for path in paths:
-            (folder / kind / path.name).symlink_to(path)
-    return folder
 
 
 def run(*arguments: object) -> str:

@@ -84,6 +84,8 @@ def folds(examples: Examples, seed: int, number: int = FOLDS) -> list[Fold]:
     known beforehand: by product, pictures of the part search all others; by augmentations, views of its pictures search
     all pictures. Queries without anything to find are left out. Raises TrainingError where none is left.
     """
+    if examples.by is By.CATEGORY and len(np.unique(examples.classes)) < 2:
+        raise TrainingError("All pictures are of one category: there is nothing to tell apart.")
     order, _ = _shuffled(examples.groups, seed)
     number = min(number, len(order))
     if number < 2:

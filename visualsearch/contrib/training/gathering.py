@@ -83,7 +83,9 @@ def _task(source: ImageSource, by: str | None) -> tuple[By, Task]:
         return By.PRODUCT if by == By.PRODUCT else By.CATEGORY, shop_task(source, by, ALL)
     for guess, field in ((By.CATEGORY, CATEGORY), (By.PRODUCT, str(By.PRODUCT))):
         with contextlib.suppress(EvaluationError):
-            return guess, shop_task(source, field, ALL)
+            task = shop_task(source, field, ALL)
+            if len({picture.label for picture in task.gallery}) > 1:
+                return guess, task
     return _task(source, By.AUGMENTATIONS)
 
 

@@ -48,6 +48,13 @@ def test_build_by_the_queue_in_steps(shop: list[ProductImage], manage: Typed, qu
     assert get_store().is_prepared(index)
 
 
+def test_wait_follows_the_queue(shop: list[ProductImage], manage: Typed, use_settings: Any) -> None:
+    use_settings(ENQUEUE="tests.indexing.test_other_shops.enqueue_to_thread", CHUNK=6)
+    assert manage("build", "--encoder", RED, "--wait") == f"product: version {newest().pk} ({RED}): built.\n"
+    assert rows(newest(), state="indexed").count() == 12
+    assert get_store().is_prepared(newest())
+
+
 def test_build_as_json(shop: list[ProductImage], as_json: Any) -> None:
     found = as_json("build", "--sync", "--encoder", RED)
     rate, eta = found.pop("rate"), found.pop("eta_s")
@@ -90,8 +97,10 @@ def test_an_interrupted_build_goes_on(shop: list[ProductImage], manage: Typed, m
 
     with monkeypatch.context() as patch:
         patch.setattr(RedEncoder, "embed", interrupted)
-        with pytest.raises(KeyboardInterrupt):
-            manage("build", "--sync", "--encoder", RED, "--chunk", "4")
+        assert refusal(manage, "build", "--sync", "--encoder", RED, "--chunk", "4") == (
+            "Interrupted; the same command goes on where it stopped.",
+            130,
+        )
     assert rows(newest(), state="indexed").count() == 8
     assert f"version {newest().pk} ({RED}): 4 indexed" in manage("build", "--sync", "--encoder", RED)
 

@@ -146,8 +146,7 @@ def test_an_interrupted_prune_goes_on_and_nobody_goes_back_to_half_a_version(
     lifecycle.activate(product_source(), built())
     with monkeypatch.context() as patch:
         patch.setattr(type(get_store()), "drop", lambda self, index: (_ for _ in ()).throw(KeyboardInterrupt))
-        with pytest.raises(KeyboardInterrupt):
-            manage("prune", "--keep", "0")
+        assert refusal(manage, "prune", "--keep", "0")[1] == 130
     assert refusal(manage, "rollback")[0] == "Source 'product' has no version to go back to."
     assert "are gone" in manage("prune", "--keep", "0")
 

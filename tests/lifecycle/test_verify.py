@@ -159,4 +159,5 @@ def test_there_is_nothing_to_verify(shop: list[ProductImage], manage: Typed) -> 
     assert refusal(manage, "verify") == ("Source 'product' has no version that is building.", 1)
     (active,) = VisualIndex.objects.all()
     assert refusal(manage, "verify", "999")[0] == f"Source 'product' has no version 999; its versions: {active.pk}."
+    assert refusal(manage, "verify", "--sample", "0")[0] == "--sample must be 1 or more."
     assert f"version {active.pk}" in manage("verify", str(active.pk)), "the active one can be looked at, too"

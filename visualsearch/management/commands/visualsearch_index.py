@@ -25,6 +25,7 @@ from visualsearch.sources import ImageSource, all_sources, get_source, only_sour
 
 State = VisualIndex.State
 REFUSED, ANOTHER_OPERATOR = 1, 3  # exit statuses; 2 is argparse's own, for wrong arguments
+INTERRUPTED = "Interrupted; the same command goes on where it stopped."
 POLL_SECONDS = 0.5
 
 Answer = dict[str, Any]
@@ -68,6 +69,8 @@ class Command(BaseCommand):
         action: Callable[[dict[str, Any]], Answer] = getattr(self, f"_{options['action']}")
         try:
             answer = action(options)
+        except KeyboardInterrupt:
+            raise CommandError(INTERRUPTED, returncode=130) from None
         except (VisualSearchError, DatabaseError) as error:
             text = str(error).strip().partition("\n")[0]
             if options["json"]:
@@ -141,6 +144,7 @@ class Command(BaseCommand):
     # verify
 
     def _verify(self, options: dict[str, Any]) -> Answer:
+        _require_sample(options)
         target: Path | None = options["montage"]
         if target and (target.suffix.lower() not in (".jpg", ".jpeg") or not target.parent.is_dir()):
             raise CommandError(f"A montage is a JPEG file in a folder that exists, not {target}.")
@@ -156,6 +160,7 @@ class Command(BaseCommand):
     # activate, rollback, prune
 
     def _activate(self, options: dict[str, Any]) -> Answer:
+        _require_sample(options)
         source = only_source(options["source"])
         index = lifecycle.version(source, options["number"], State.BUILDING)
         given = {"force": options["force"], "minimum_recall": options["recall"], "sample": options["sample"]}
@@ -183,6 +188,11 @@ class Command(BaseCommand):
         lines = [f"{source}: version {version} and its {rows} rows are gone." for version, rows in gone.items()]
         self._say(options, *(lines or [f"{source}: there is no version to throw away."]))
         return {"source": source.name, "pruned": [{"version": number, "rows": rows} for number, rows in gone.items()]}
+
+
+def _require_sample(options: dict[str, Any]) -> None:
+    if options["sample"] is not None and options["sample"] < 1:
+        raise CommandError("--sample must be 1 or more.")
 
 
 def _line(version: Listed) -> str:

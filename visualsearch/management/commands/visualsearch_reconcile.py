@@ -88,6 +88,8 @@ class Command(BaseCommand):
             sources = [get_source(options["source"])] if options["source"] else all_sources()
             reports = [self._source(source, since, _count(options["encode"]), options) for source in sources]
             reports.append(self._leftovers(options["fix"]))
+        except KeyboardInterrupt:
+            raise CommandError("Interrupted; what was mended stays mended.", returncode=130) from None
         except (VisualSearchError, DatabaseError) as error:
             raise CommandError(str(error).strip().partition("\n")[0]) from error
         self._show(reports, options)

@@ -22,9 +22,9 @@ MOST = 5
 ASKED = 24  # windows: a picture of several things needs more than one of a single
 NEIGHBOURS = 9  # that a category is guessed from, and that tell one thing from another
 # A window is a thing where the cosine to its nearest neighbour exceeds that of the whole picture by this, and is not
-# further below that of the picture's best window. Chosen on collages of clothing/train and catalogue pictures.
-MARGIN = 0.05
-SPREAD = 0.15
+# further below that of the picture's best window. Chosen on 30 collages of training products (docs/search.md).
+MARGIN = 0.06
+SPREAD = 0.3
 # Two windows are of one thing where the smaller lies in the larger by more than this part of itself ...
 INSIDE = 0.4
 # ... or where they touch at all and the nearest product of one is among so many of the other's.

@@ -66,10 +66,17 @@ def mark(key: str) -> bytes:
     return blake2b(key.encode(), digest_size=MARK).digest()
 
 
+def _digest(query: bytes) -> bytes:
+    return blake2b(query, digest_size=DIGEST).digest()
+
+
 def cursor_of(position: Position, query: bytes) -> str:
-    """The cursor, tied to the digest of its query. The same for the same position, so that answers can be compared."""
+    """The cursor, tied to ``query``, which says all that decides on the results and their order.
+
+    The same for the same position, so that answers can be compared.
+    """
     content: list[Any] = [
-        base64.b85encode(query[:DIGEST]).decode(),
+        base64.b85encode(_digest(query)).decode(),
         position.tier,
         position.rank,
         [[end.distance, end.key] for end in position.ends],
@@ -82,7 +89,7 @@ def cursor_of(position: Position, query: bytes) -> str:
 
 
 def position_of(cursor: str, query: bytes) -> Position:
-    """Raises InvalidCursor for what was not signed here, CursorOfAnotherQuery where the query has another digest."""
+    """Raises InvalidCursor for what was not signed here, CursorOfAnotherQuery where the query is another."""
     if not cursor:
         return Position()
     try:
@@ -90,7 +97,7 @@ def position_of(cursor: str, query: bytes) -> Position:
     except (signing.BadSignature, UnicodeError):
         raise InvalidCursor from None
     digest, tier, rank, ends, after, shown = json.loads(signing.b64_decode(text.encode()))
-    if base64.b85decode(digest) != query[:DIGEST]:
+    if base64.b85decode(digest) != _digest(query):
         raise CursorOfAnotherQuery
     marks = base64.b85decode(shown)
     return Position(

@@ -16,7 +16,7 @@ from .examples import By, Examples, Fold, folds
 from .heads import SHRINKAGES, Projection, Spread, dimensions_to_try
 
 Measured = NDArray[np.float32]
-SHARES = (0.3, 0.5, 0.7, 1.0, 1.5, 2.5, 5.0)  # of the original embedding beside the projection's length of 1
+SHARES = (0.3, 0.5, 0.7, 1.0, 1.5, 2.0, 2.5, 5.0)  # of the original embedding beside the projection's length of 1
 # P@1 alone differs by chance between settings: with 3,000 queries by 0.008. A whole page tells them apart better.
 PAGE = 10
 PATIENCE = 3  # rounds of training without finding more, after which a learned head is trained no further

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 from PIL import Image
 
@@ -21,6 +21,7 @@ from visualsearch.regions.focus import find_focus
 from visualsearch.regions.things import find_things
 from visualsearch.regions.windows import overlap
 from visualsearch.stores import get_store
+from visualsearch.stores.graphs import hnsw_name
 from visualsearch.stores.together import nearest_of_each
 
 pytestmark = pytest.mark.django_db
@@ -138,3 +139,17 @@ def test_centroids_are_kept_and_made_again(index: VisualIndex, monkeypatch: pyte
     again = centroids.centroids_of(index)
     assert again is not first
     assert np.array_equal(again, first)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_graph_can_answer(index: VisualIndex) -> None:
+    """With 40 images PostgreSQL compares them all; told not to, it walks this version's graph for each vector."""
+    vectors = centroids.sample(index, 3)[:3]
+    with CaptureQueriesContext(connection) as queries:
+        nearest_of_each(index, vectors, ALL.all(), 4, distinct="product")
+    (asked,) = queries.captured_queries
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_seqscan = off; SET LOCAL enable_sort = off")
+        cursor.execute("EXPLAIN " + asked["sql"][asked["sql"].index("SELECT asked") :])
+        plan = "\n".join(row[0] for row in cursor.fetchall())
+    assert f"Index Scan using {hnsw_name(index)}" in plan

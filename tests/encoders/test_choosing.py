@@ -14,7 +14,7 @@ from tests.encoders.built import ensure_built, real_settings, run_python
 from tests.encoders.pictures import drawn
 from visualsearch.encoders import Encoder, configured, encoder_class, encoder_names, get_encoder
 from visualsearch.encoders.mobilenet import MobileNetV2, MobileNetV2Compact
-from visualsearch.encoders.model_file import ModelDescription, ModelFile
+from visualsearch.encoders.model_file import BUNDLED_WEIGHTS, ModelDescription, ModelFile
 from visualsearch.exceptions import EncoderError, EncoderNotBuilt, InvalidWeights, MissingExtra
 
 OWN = "tests.encoders.test_choosing.Narrow"
@@ -193,8 +193,8 @@ def test_a_weights_file_is_read_once(tmp_path: Path, monkeypatch: Any) -> None:
 
 def test_a_replaced_model_is_loaded_anew(use_settings: Any, tmp_path: Path) -> None:
     file = tmp_path / "model.tflite"
-    shutil.copy(ensure_built("mobilenet_v2"), file)
-    use_settings(WEIGHTS=file)
+    shutil.copy(BUNDLED_WEIGHTS / "mobilenet_v2_compact.tflite", file)
+    use_settings(ENCODER="mobilenet_v2_compact", WEIGHTS=file)
     encoder, pictures = get_encoder(), drawn(2)
     before = (encoder.fingerprint, encoder.encode(pictures))
     # Replaced as export does: the old file's pages stay mapped until its interpreter is gone.

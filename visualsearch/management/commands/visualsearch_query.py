@@ -174,9 +174,7 @@ def _table(source: ImageSource, found: Results) -> list[str]:
     lines = [("rank", "score", "distance", "product", "", "image")]
     for row in (_as_dict(source, match) for match in found):
         distance = f"{row['distance']:.4f}"
-        lines.append(
-            (str(row["rank"]), _shown(row["score"]), distance, str(row["product"]), row["title"], row["file"])
-        )
+        lines.append((str(row["rank"]), _shown(row["score"]), distance, str(row["product"]), row["title"], row["file"]))
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     sides = (str.rjust, str.rjust, str.rjust, str.rjust, str.ljust, str.ljust)
     return ["  ".join(map(_padded, line, widths, sides)).rstrip() for line in lines]

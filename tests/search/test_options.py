@@ -35,9 +35,10 @@ CHOICES: dict[str, tuple[Any, ...]] = {
     "diversity": (0.0, 0.4),
     "min_score": (None, 40.0),
     "include_query": (False, True),
-    "beside": (None, True),
 }
-ALL = [dict(zip(CHOICES, chosen, strict=True)) for chosen in itertools.product(*CHOICES.values())]
+PRODUCT = [dict(zip(CHOICES, chosen, strict=True)) for chosen in itertools.product(*CHOICES.values())]
+# What stands beside the results changes none of them: every third has it.
+ALL = [{**choice, "beside": number % 3 == 0} for number, choice in enumerate(PRODUCT)]
 
 
 def rows() -> Vectors:

@@ -19,8 +19,8 @@ from visualsearch.stores.graphs import is_quantised
 from visualsearch.stores.pgvector import PgVectorStore, _columns, _compiled, _every, _walk, search_settings
 
 # Candidates that the graph is asked for by each of the vectors: they choose among parts of a picture, and what is then
-# shown is searched for in full. Measured: 40 finds the same first neighbour as 80 and takes two thirds of the time.
-EF_SEARCH = 40
+# shown is searched for in full.
+EF_SEARCH = 20
 # Vectors are sent as whole numbers up to this, which halfvec holds: the cosine does not mind the scale (measured: to
 # 1e-6), and a dozen vectors of decimals would take 5 ms to write.
 LARGEST = 30_000
@@ -83,7 +83,7 @@ def _asked(
     asked = [part for number, row in enumerate(vectors) for part in (number, _whole(row))]
     found: list[list[Near]] = [[] for _ in vectors]
     connection = connections[eligible.db]
-    settings = f"{search_settings()}SET LOCAL hnsw.ef_search = {max(EF_SEARCH, min(limit, 1000)):d}; "
+    settings = f"{search_settings()}SET LOCAL hnsw.ef_search = {max(EF_SEARCH, min(2 * limit, 1000)):d}; "
     with settings_for(connection, settings), connection.cursor() as cursor:
         cursor.execute(statement, [*asked, *params, limit])
         for number, key, product_key, distance in cursor.fetchall():

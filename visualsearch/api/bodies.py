@@ -95,7 +95,9 @@ def photo_of(request: Request) -> Any:
 def fields_of(request: Request) -> QueryDict:
     """The fields beside the picture, those of the address and those of the body."""
     given = request.query_params.copy()
-    body: Any = request.data  # with these parsers a QueryDict
+    body: Any = request.data
+    if not isinstance(body, MultiValueDict):  # there is no body, so nobody parsed it
+        return given
     for name, values in body.lists():
         if name not in request.FILES:
             given.setlistdefault(name).extend(values)

@@ -92,12 +92,16 @@ def chosen_weights(named: str | None) -> str:
 
 
 def build_encoder() -> None:
+    from PIL import Image
+
     from visualsearch.conf import conf
     from visualsearch.encoders import get_encoder
     from visualsearch.exceptions import EncoderError, EncoderNotBuilt
 
     try:
-        say(f"model: {conf.ENCODER} {get_encoder().fingerprint[:12]}")
+        encoder = get_encoder()
+        say(f"model: {conf.ENCODER} {encoder.fingerprint[:12]}")
+        encoder.encode([Image.effect_noise((224, 224), 64).convert("RGB")])  # a file that does not fit is told now
     except EncoderNotBuilt:
         build = [sys.executable, "manage.py", "visualsearch_encoder", "build", conf.ENCODER]
         if subprocess.run(build, cwd=BASE_DIR, check=False).returncode:

@@ -19,10 +19,11 @@ import psutil
 import pytest
 from django.db import connection
 
-from tests.encoders.built import ensure_built
 from tests.processes import ROOT, wait_until
 
 pytestmark = [pytest.mark.slow]
+
+COMPACT = "visualsearch/encoders/weights/mobilenet_v2_compact.tflite"
 
 
 @pytest.fixture
@@ -84,7 +85,7 @@ def processes_of(clone: Path) -> list[psutil.Process]:
 
 def test_demo_from_an_empty_folder_stopped_and_started_again(clone: Path, port: int) -> None:
     address = f"http://localhost:{port}"
-    arguments = ["--port", str(port), "--weights", str(ensure_built("mobilenet_v2_compact"))]
+    arguments = ["--port", str(port)]
     log = clone / "out.log"
     taken = []
     for _ in range(2):
@@ -128,6 +129,7 @@ def complaint(clone: Path, *command: str, **environment: str) -> str:
     ("arguments", "environment", "message"),
     [
         (["--weights", "no-such.h5"], {}, "WEIGHTS=no-such.h5 is not a file."),
+        (["--weights", COMPACT], {}, "does not fit mobilenet_v2: it is a MobileNetV2 of width 0.35, expected 1.0."),
         (["--images", "no-such-folder"], {}, "IMAGES=no-such-folder is not a folder."),
         (["--port", "99999"], {}, "Port 99999 cannot be used"),
         ([], {"DATABASE_URL": "postgresql://127.0.0.1:1/shop"}, "DATABASE_URL cannot be used: "),

@@ -25,7 +25,7 @@ from PIL import Image
 from visualsearch.conf import conf
 from visualsearch.encoders import configured, get_encoder
 from visualsearch.encoders.base import Encoder, Vectors
-from visualsearch.exceptions import EncoderError, FingerprintMismatch, ImageRefused
+from visualsearch.exceptions import EncoderError, EncoderNotBuilt, FingerprintMismatch, ImageRefused, InvalidWeights
 from visualsearch.images import content_hash, open_image, read_limited
 from visualsearch.models import ImageEmbedding, VisualIndex, rows
 from visualsearch.signals import post_failed, post_indexed
@@ -248,10 +248,15 @@ def _read(source: ImageSource, attempt: Attempt) -> bytes | None:
 
 
 def _encode(encoder: Encoder, batch: list[Attempt]) -> None:
-    """Vectors in the place of pictures. A picture that the encoder cannot take fails alone."""
+    """Vectors in the place of pictures. A picture that the encoder cannot take fails alone.
+
+    Raises EncoderNotBuilt and InvalidWeights, which no picture is to blame for.
+    """
     pictured = [attempt for attempt in batch if attempt.picture is not None]
     try:
         vectors = encoder.encode([attempt.picture for attempt in pictured])  # type: ignore[misc]
+    except (EncoderNotBuilt, InvalidWeights):
+        raise
     except EncoderError as error:
         if len(pictured) > 1:
             for attempt in pictured:

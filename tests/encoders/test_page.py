@@ -51,7 +51,7 @@ def test_the_page_s_encoder_is_short() -> None:
 
 
 def test_the_page_s_settings_are_known(page_settings: list[dict[str, Any]], use_settings: Any) -> None:
-    assert len(page_settings) == 3
+    assert len(page_settings) == 4
     for settings in page_settings:
         assert set(settings) <= set(conf.DEFAULTS)
     use_settings(**page_settings[2])

@@ -9,7 +9,7 @@ from django.core.files.storage import FileSystemStorage, default_storage
 from django.core.management import CommandError, call_command
 
 from tests.shelf import make_product, picture, upload
-from visualsearch.exceptions import EncoderError
+from visualsearch.exceptions import EncoderError, InvalidWeights
 from visualsearch.models import ImageEmbedding
 from visualsearch.signals import post_failed, post_indexed
 from visualsearch.testing import FakeEncoder
@@ -190,3 +190,19 @@ def test_missing_file_becomes_whole_again_after_a_save(queue: Any) -> None:
     image.save()
     queue.run()
     assert ImageEmbedding.objects.get().state == "indexed"
+
+
+def test_no_picture_is_to_blame_for_weights_that_do_not_fit(queue: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuses(self: Any, images: Any) -> Any:
+        raise InvalidWeights("model.tflite does not fit")
+
+    make_product(RED, BLUE)
+    with monkeypatch.context() as patch:
+        patch.setattr(FakeEncoder, "embed", refuses)
+        with pytest.raises(InvalidWeights):
+            queue.run()
+        assert set(ImageEmbedding.objects.values_list("state", "reason")) == {("pending", "")}
+        with pytest.raises(CommandError, match="does not fit"):
+            call_command("visualsearch_reindex", "--missing", "--sync")
+    call_command("visualsearch_reindex", "--missing", "--sync")
+    assert set(ImageEmbedding.objects.values_list("state", flat=True)) == {"indexed"}

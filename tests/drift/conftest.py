@@ -17,7 +17,13 @@ from visualsearch.stores import get_store
 
 
 @pytest.fixture
-def shop(transactional_db: None, fake_encoder: None, queue: Any) -> Iterator[list[ProductImage]]:
+def no_graphs(transactional_db: None) -> None:
+    """None that other tests left: flush keeps them."""
+    get_store().drop_leftovers()
+
+
+@pytest.fixture
+def shop(no_graphs: None, fake_encoder: None, queue: Any) -> Iterator[list[ProductImage]]:
     """Six products with an image each, all indexed."""
     images = [make_product(picture(shade(number))).images.get() for number in range(6)]
     queue.take()
@@ -39,7 +45,7 @@ def reconcile(*arguments: str) -> tuple[dict[str, Any], str]:
 
 
 @pytest.fixture
-def drift_of() -> Callable[..., dict[str, list[str]]]:
+def drift_of(no_graphs: None) -> Callable[..., dict[str, list[str]]]:
     """Images by kind of drift, as reconcile finds them; and as it says that it mended them, with ``--fix``."""
 
     def run(*arguments: str) -> dict[str, list[str]]:

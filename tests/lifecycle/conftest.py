@@ -28,7 +28,8 @@ def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def shop(transactional_db: None, fake_encoder: None, queue: Any) -> Iterator[list[ProductImage]]:
-    """Twelve products with an image each, in one active version of FakeEncoder."""
+    """Twelve products with an image each, in one active version of FakeEncoder; no graph that other tests left."""
+    get_store().drop_leftovers()
     images = [make_product(picture(colour)).images.get() for colour in colours(12)]
     queue.take()
     index_everything()

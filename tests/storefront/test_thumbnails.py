@@ -149,8 +149,11 @@ def from_a_service(file: Any, side: int) -> thumbnails.Thumbnail:
     return thumbnails.Thumbnail(f"https://img.example/{side}", side, side)
 
 
-def test_thumbnail_that_another_request_is_writing_is_waited_for(media: Path, use_settings: Any) -> None:
+def test_thumbnail_that_another_request_is_writing_is_waited_for(
+    media: Path, use_settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     use_settings(THUMBNAIL="visualsearch.thumbnails.easy_thumbnails")
+    monkeypatch.setattr(thumbnails, "WAITS", [0.05] * 200)  # however slowly the other one gets on
     file = image_file(shelf.picture(size=(400, 200), kind="JPEG"))
     path = media / thumbnails.thumbnail(file, 100).url.removeprefix("/media/")
     whole = path.read_bytes()

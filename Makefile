@@ -1,6 +1,8 @@
 # Two commands: make demo, make test. The rest is for people who change the project.
 PYTHON ?= python3
 PORT ?= 8000
+# One more than a small machine's cores: tests wait for servers, queues and browsers.
+WORKERS ?= 3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
@@ -23,7 +25,7 @@ demo: .venv/installed
 	@$(BIN)/python -m shop.demo --port $(PORT) $(if $(IMAGES),--images "$(IMAGES)") $(if $(WEIGHTS),--weights "$(WEIGHTS)")
 
 test: .venv/installed
-	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
 
 lint: .venv/installed
 	$(BIN)/ruff check .

@@ -12,7 +12,7 @@ import pytest
 from catalog.models import Product
 from tests.browser.conftest import A_KIND, KINDS, Visit
 
-pytestmark = [pytest.mark.browser, pytest.mark.slow]
+pytestmark = pytest.mark.browser
 
 PHOTO = "/visual-search/product/photo/"
 NARROW = """[...document.querySelectorAll("a, button, summary, select, input:not([type=hidden])")]

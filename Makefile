@@ -1,8 +1,7 @@
 # Two commands: make demo, make test. The rest is for people who change the project.
 PYTHON ?= python3
 PORT ?= 8000
-# One more than a small machine's cores: tests wait for servers, queues and browsers.
-WORKERS ?= 3
+WORKERS ?= 2
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help

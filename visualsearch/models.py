@@ -117,3 +117,79 @@ def active_index(source: ImageSource) -> VisualIndex | None:
 def rows(index: VisualIndex, **conditions: Any) -> models.QuerySet[ImageEmbedding]:
     """Rows of one version. The literal ``index_id`` is what lets the planner use that version's partial index."""
     return ImageEmbedding.objects.filter(index_id=index.pk, **conditions)
+
+
+class IndexedSource(models.Model):
+    """What is kept of a source besides its versions. A source without a row is at work, and no worker was seen yet."""
+
+    name = models.CharField(_("source"), max_length=100, primary_key=True)
+    paused_at = models.DateTimeField(_("paused since"), null=True, editable=False)
+    worker_seen_at = models.DateTimeField(_("worker last seen"), null=True, editable=False)
+
+    class Meta:
+        verbose_name = _("source")
+        verbose_name_plural = _("sources")
+        ordering = ["name"]
+        default_permissions = ["view"]
+        permissions = [
+            ("retry_indexedsource", "Can retry images that failed"),
+            ("pause_indexedsource", "Can pause and resume indexing"),
+            ("reindex_indexedsource", "Can have images indexed again"),
+            ("build_indexedsource", "Can build index versions"),
+            ("activate_indexedsource", "Can activate index versions and roll back"),
+            ("prune_indexedsource", "Can throw index versions away"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class HeldTask(models.Model):
+    """A task of a paused source, kept until the source is resumed: what the queue was to run, with which arguments."""
+
+    source = models.ForeignKey(IndexedSource, models.CASCADE, related_name="held")
+    function = models.CharField(max_length=200)
+    arguments = models.JSONField()
+
+    class Meta:
+        default_permissions: list[str] = []
+
+    def __str__(self) -> str:
+        return f"{self.function} of {self.source_id}"
+
+
+class SearchCount(models.Model):
+    """Searches of one source on one day, of one kind and outcome, that took about as long: one bar of a histogram.
+
+    ``bucket`` is the number of the first of ``usage.BOUNDS`` that the search did not exceed, ``microseconds`` the time
+    of all of them together.
+    """
+
+    class Kind(models.TextChoices):
+        SIMILAR = "similar", _("similar products")
+        PHOTO = "photo", _("by photo")
+
+    class Outcome(models.TextChoices):
+        ANSWERED = "answered", _("answered")
+        EMPTY = "empty", _("nothing found")
+        REFUSED = "refused", _("refused")
+        FAILED = "failed", _("failed")
+
+    source = models.CharField(max_length=100)
+    day = models.DateField()
+    kind = models.CharField(max_length=10, choices=Kind)
+    outcome = models.CharField(max_length=10, choices=Outcome)
+    bucket = models.PositiveSmallIntegerField()
+    count = models.BigIntegerField(default=0)
+    microseconds = models.BigIntegerField(default=0)
+
+    class Meta:
+        default_permissions: list[str] = []
+        constraints = [
+            models.UniqueConstraint(
+                fields=["source", "day", "kind", "outcome", "bucket"], name="visualsearch_one_search_count"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.source} {self.day}: {self.count} {self.kind} {self.outcome}"

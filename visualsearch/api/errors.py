@@ -13,6 +13,7 @@ from django.core.exceptions import (
     TooManyFieldsSent,
     TooManyFilesSent,
 )
+from django.db import InterfaceError, OperationalError
 from django.http import Http404, UnreadablePostError
 from django.http.multipartparser import MultiPartParserError
 from rest_framework import exceptions, status
@@ -69,6 +70,18 @@ STATUS: dict[type[VisualSearchError], int] = {
 
 # What Django raises while it reads a form that is broken, breaks off or has too many parts.
 UNREADABLE_BODY = (BadRequest, MultiPartParserError, TooManyFieldsSent, TooManyFilesSent, UnreadablePostError)
+
+
+# What every database raises where it cannot be asked: it is down, it ended the session, or it takes too long.
+DATABASE_FAULTS = (InterfaceError, OperationalError)
+
+
+class DatabaseUnavailable(exceptions.APIException):
+    """The database cannot be asked now."""
+
+    status_code = status.HTTP_503_SERVICE_UNAVAILABLE
+    default_code = "database_unavailable"
+    default_detail = UNAVAILABLE
 
 
 class ImageRequired(exceptions.APIException):
@@ -151,6 +164,9 @@ def _as_api_exception(exc: Exception) -> exceptions.APIException | None:
         return RequestTooLarge()
     if isinstance(exc, UNREADABLE_BODY):
         return exceptions.ParseError()
+    if isinstance(exc, DATABASE_FAULTS):
+        logger.error("The database cannot be asked: %s", " ".join(str(exc).split()))
+        return DatabaseUnavailable()
     return None
 
 

@@ -56,6 +56,7 @@ SEARCH = (
     Fault(400, "invalid_cursor", str(InvalidCursor())),
     Fault(400, "cursor_of_another_query", str(CursorOfAnotherQuery())),
     Fault(503, "store_error", UNAVAILABLE),
+    Fault(503, "database_unavailable", UNAVAILABLE),
 )
 PHOTO = (
     Fault(400, "image_required", ImageRequired.default_detail),

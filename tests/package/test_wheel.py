@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import email
+import runpy
 import subprocess
 import zipfile
 from email.message import Message
@@ -18,6 +19,8 @@ KINDS = (
     "visualsearch/templates/visualsearch/page.html",
     "visualsearch/static/visualsearch/visualsearch.css",
     "visualsearch/management/commands/visualsearch_reindex.py",
+    "visualsearch/static/visualsearch/vendor/htmx.min.js",
+    "visualsearch/static/visualsearch/vendor/htmx.LICENSE.txt",
     "visualsearch/py.typed",
 )
 
@@ -50,7 +53,10 @@ def test_every_file_of_the_package_and_no_other(names: set[str]) -> None:
         check=True,
     )
     ours = {name for name in listed.stdout.splitlines() if (ROOT / name).is_file()}
-    assert {name for name in names if ".dist-info/" not in name} == ours
+    steps = runpy.run_path(str(ROOT / "assembly" / "assemble.py"))
+    brought = {f"visualsearch/static/visualsearch/vendor/{name}" for name in steps["SCRIPTS"].values()}
+    compiled = {name.removesuffix("po") + "mo" for name in ours if name.endswith(".po")}
+    assert {name for name in names if ".dist-info/" not in name} == ours | brought | compiled
     assert set(KINDS) <= names
 
 

@@ -22,6 +22,7 @@ VISUALSEARCH = {
     "MODEL_CACHE": BASE_DIR / "var" / "test-models",
     "ENCODER": "mobilenet_v2",
     "WEIGHTS": None,
+    "COUNT_EVERY": 0,  # no thread writes beside a test, unless it is about that
 }
 
 # Processes that tests start (queue clusters, servers) are given their differences this way.

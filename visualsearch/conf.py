@@ -38,6 +38,9 @@ DEFAULTS: dict[str, Any] = {
     "ENQUEUE": "visualsearch.tasks.enqueue",  # dotted path of enqueue(function, *args, delay=0)
     "CHUNK": 64,  # images a task
     "RETRY_DELAYS": (30, 120, 600, 3600),  # seconds before each new try after a storage fault
+    # Operations
+    "COUNT_EVERY": 10,  # seconds between writes of the counts of searches; 0: searches are not counted
+    "METRICS_TOKEN": None,  # what Prometheus sends as bearer token; None: nobody is shown the metrics
     # Pages
     "THUMBNAIL": "visualsearch.thumbnails.original",  # dotted path of thumbnail(file, side) -> Thumbnail
     "PHOTO_RATE": "20/min",  # default throttle of photo searches, for each client

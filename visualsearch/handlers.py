@@ -18,6 +18,8 @@ def connect() -> None:
     for source in sources.all_sources():
         follow(source=source)
     sources.source_registered.connect(follow, dispatch_uid="visualsearch")
+    if apps.is_installed("django_q"):
+        tasks.follow_workers()
 
 
 def follow(source: ImageSource, **kwargs: Any) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.db import models
 from django.utils.translation import gettext_lazy as _
@@ -152,7 +152,7 @@ class HeldTask(models.Model):
     arguments = models.JSONField()
 
     class Meta:
-        default_permissions: list[str] = []
+        default_permissions: ClassVar[list[str]] = []
 
     def __str__(self) -> str:
         return f"{self.function} of {self.source_id}"
@@ -184,7 +184,7 @@ class SearchCount(models.Model):
     microseconds = models.BigIntegerField(default=0)
 
     class Meta:
-        default_permissions: list[str] = []
+        default_permissions: ClassVar[list[str]] = []
         constraints = [
             models.UniqueConstraint(
                 fields=["source", "day", "kind", "outcome", "bucket"], name="visualsearch_one_search_count"

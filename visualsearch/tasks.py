@@ -13,7 +13,7 @@ from typing import Any
 from django.db import DEFAULT_DB_ALIAS, connections, router, transaction
 from django.utils import timezone
 
-from visualsearch import lifecycle
+from visualsearch import lifecycle, pausing, workers
 from visualsearch.conf import conf
 from visualsearch.exceptions import MissingExtra, SourceNotRegistered
 from visualsearch.sources import ImageSource, get_source
@@ -135,8 +135,20 @@ def chunks(items: Iterable[Any], size: int) -> Iterator[list[Any]]:
         yield part
 
 
+def follow_workers() -> None:
+    """Has each worker of django-q2 say that it is there, from its start on. For a shop that has django-q2 installed."""
+    from django_q.signals import post_spawn
+
+    post_spawn.connect(_spawned, dispatch_uid="visualsearch")
+
+
+def _spawned(**kwargs: Any) -> None:
+    workers.keep_beating()
+
+
 def index_images(source_name: str, pks: list[str], force: bool = False) -> None:
-    """Task: brings these images up to date, and queues those whose storage failed for another try.
+    """Task: brings these images up to date, and queues those whose storage failed for another try. Where the source is
+    paused, it is kept until that is over.
 
     Database errors and FingerprintMismatch are raised, so that the queue keeps the task and its reason.
     """
@@ -145,8 +157,11 @@ def index_images(source_name: str, pks: list[str], force: bool = False) -> None:
     except SourceNotRegistered as error:
         logger.error("%s The task is dropped.", error)
         return
+    if pausing.hold(source_name, "visualsearch.tasks.index_images", source_name, pks, force):
+        return
     outcome = lifecycle.index_images(source, pks, force=force)
     for attempts, again in outcome.retry.items():
         delay = conf.RETRY_DELAYS[attempts - 1]
         conf.load("ENQUEUE")("visualsearch.tasks.index_images", source_name, again, force, delay=delay)
     lifecycle.prepare(source)
+    workers.seen()

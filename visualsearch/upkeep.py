@@ -9,10 +9,11 @@ import logging
 import time
 from collections import Counter
 from datetime import timedelta
+from typing import Any
 
 from django.utils import timezone
 
-from visualsearch import drift, indexing, lifecycle, tasks
+from visualsearch import drift, indexing, lifecycle, pausing, tasks, workers
 from visualsearch.conf import DEFAULTS, conf
 from visualsearch.drift import Drift
 from visualsearch.exceptions import AnotherOperator, SourceNotRegistered, VersionRefused, VisualSearchError
@@ -43,6 +44,9 @@ def build(version: int, after: str | None = None, rate: float | None = None, wai
     if index is None:
         logger.info("Version %s is not being built any more.", version)
         return
+    if pausing.hold(index.source, "visualsearch.upkeep.build", version, after, rate, waiting, tries):
+        return
+    workers.seen()
     start = time.monotonic()
     try:
         source = get_source(index.source)
@@ -79,6 +83,25 @@ def rollback(source: ImageSource, *, force: bool = False) -> tuple[Switch, int]:
     return lifecycle.rollback(source, force=force), catch_up(source)
 
 
+def resume(source: ImageSource) -> int | None:
+    """Ends a pause, and queues the tasks that were kept meanwhile, images that came several times once. Returns the
+    number of images; None where nothing was paused."""
+    images: dict[bool, dict[str, None]] = {}
+    others: dict[str, tuple[str, list[Any]]] = {}
+    with pausing.resumed(source) as held:
+        if held is None:
+            return None
+        for task in held:
+            if task.function == "visualsearch.tasks.index_images":
+                _, pks, force = task.arguments
+                images.setdefault(force, {}).update(dict.fromkeys(pks))
+            else:
+                others[f"{task.function} {task.arguments}"] = (task.function, task.arguments)
+        for function, arguments in others.values():
+            conf.load("ENQUEUE")(function, *arguments)
+        return sum(tasks.enqueue_images(source.name, pks, force=force) for force, pks in images.items())
+
+
 def catch_up(source: ImageSource) -> int:
     """Queues the images that the active version lacks."""
     index = lifecycle.ensure_active(source)
@@ -105,6 +128,8 @@ def reconcile(
         source = get_source(name)
     except SourceNotRegistered as error:
         logger.error("%s The task is dropped.", error)
+        return
+    if fix and pausing.hold(name, "visualsearch.upkeep.reconcile", name, fix, hours, after, found):
         return
     counts, end = Counter(found or {}), time.monotonic() + REST
     if after is None:

@@ -193,3 +193,97 @@ class SearchCount(models.Model):
 
     def __str__(self) -> str:
         return f"{self.source} {self.day}: {self.count} {self.kind} {self.outcome}"
+
+
+class DuplicateSearch(models.Model):
+    """One search for near-duplicates through all images of a source, which may be taken in steps.
+
+    ``within`` is the cosine distance up to which pictures counted as nearly the same, ``images`` how many of ``total``
+    have been compared so far, ``last`` the number of the last of their rows.
+    """
+
+    source = models.CharField(_("source"), max_length=100)
+    index = models.ForeignKey(VisualIndex, models.CASCADE, verbose_name=_("index version"))
+    within = models.FloatField()
+    started_at = models.DateTimeField(_("started"), auto_now_add=True)
+    moved_at = models.DateTimeField(auto_now_add=True)
+    finished_at = models.DateTimeField(_("finished"), null=True, editable=False)
+    images = models.PositiveIntegerField(default=0)
+    total = models.PositiveIntegerField(default=0)
+    last = models.BigIntegerField(default=0)
+
+    class Meta:
+        verbose_name = _("search for near-duplicates")
+        verbose_name_plural = _("searches for near-duplicates")
+        default_permissions: ClassVar[list[str]] = []
+
+    def __str__(self) -> str:
+        return f"{self.source}: {self.started_at:%Y-%m-%d %H:%M}"
+
+
+class DuplicatePair(models.Model):
+    """Two products that have nearly the same picture, by their keys as text, ``first`` before ``second`` in order.
+
+    The images are the nearest two of theirs. Pairs of the same ``cluster`` hang together: it is the number of the first
+    of them. A dismissed pair belongs to none.
+    """
+
+    search = models.ForeignKey(DuplicateSearch, models.CASCADE, related_name="pairs", db_index=False)
+    first = models.CharField(max_length=255)
+    second = models.CharField(max_length=255)
+    first_image = models.CharField(max_length=255)
+    second_image = models.CharField(max_length=255)
+    distance = models.FloatField(_("distance"))
+    same_file = models.BooleanField(_("same file"), default=False)
+    cluster = models.BigIntegerField(null=True)
+
+    class Meta:
+        verbose_name = _("near-duplicate")
+        verbose_name_plural = _("near-duplicates")
+        default_permissions: ClassVar[list[str]] = ["view"]
+        permissions: ClassVar[list[tuple[str, str]]] = [
+            ("search_duplicatepair", "Can have near-duplicates searched for"),
+            ("dismiss_duplicatepair", "Can dismiss near-duplicates"),
+        ]
+        constraints = [
+            models.UniqueConstraint(fields=["search", "first", "second"], name="visualsearch_one_duplicate_pair"),
+        ]
+        indexes = [models.Index(fields=["search", "cluster"], name="visualsearch_duplicates")]
+
+    def __str__(self) -> str:
+        return f"{self.first} = {self.second}"
+
+
+class DismissedPair(models.Model):
+    """Two products that staff said may look alike. It names products, so it outlives images and index versions."""
+
+    source = models.CharField(_("source"), max_length=100)
+    first = models.CharField(_("product"), max_length=255)
+    second = models.CharField(_("other product"), max_length=255)
+    dismissed_at = models.DateTimeField(_("dismissed"), auto_now_add=True)
+
+    class Meta:
+        verbose_name = _("dismissed near-duplicate")
+        verbose_name_plural = _("dismissed near-duplicates")
+        ordering = ["-pk"]
+        default_permissions: ClassVar[list[str]] = ["view", "delete"]
+        constraints = [
+            models.UniqueConstraint(fields=["source", "first", "second"], name="visualsearch_one_dismissed_pair"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.source}: {self.first} = {self.second}"
+
+
+class QueueProbe(models.Model):
+    """A question of visualsearch_doctor's to the queue: whoever runs its task sets ``answered_at``."""
+
+    token = models.UUIDField(primary_key=True)
+    asked_at = models.DateTimeField(auto_now_add=True)
+    answered_at = models.DateTimeField(null=True)
+
+    class Meta:
+        default_permissions: ClassVar[list[str]] = []
+
+    def __str__(self) -> str:
+        return str(self.token)

@@ -14,6 +14,7 @@ from rest_framework.test import APIClient
 from catalog.models import Product
 from tests import shelf
 from visualsearch.api import examples
+from visualsearch.api.serializers import ExplanationSerializer
 from visualsearch.api.throttles import PhotoThrottle, SimilarThrottle
 from visualsearch.conf import DEFAULTS
 from visualsearch.search import State
@@ -77,10 +78,14 @@ def _files(fields: dict[str, str]) -> dict[str, Any]:
 
 @pytest.mark.django_db
 def test_the_answers_have_the_shape_shown(api: APIClient, rainbow: list[Product]) -> None:
-    page, error = (json.loads(block) for block in re.findall(r"```json\n(.*?)```", PAGE, re.DOTALL))
+    page, explained, error = (json.loads(block) for block in re.findall(r"```json\n(.*?)```", PAGE, re.DOTALL))
     address = f"/api/visualsearch/product/{rainbow[0].pk}/similar/"
     answer = api.get(address, {"limit": 1}).json()
     assert list(page) == list(answer)
     assert list(page["results"][0]) == list(answer["results"][0])
     assert list(page["results"][0]["image"]) == list(answer["results"][0]["image"])
+    shown = explained["explanation"]
+    assert list(shown) == list(ExplanationSerializer().fields)
+    assert sum(map(sum, shown["shares"])) == pytest.approx(shown["similarity"])
+    assert max(map(max, shown["shares"])) / shown["similarity"] == pytest.approx(shown["carried"], abs=1e-3)
     assert api.get(address, {"limit": "abc"}).json() == error

@@ -31,6 +31,7 @@ from visualsearch.exceptions import (
     InvalidFilter,
     InvalidLimit,
     InvalidOption,
+    NoFeatureMap,
     NotCalibrated,
     QueryExpired,
     QueryOutdated,
@@ -64,6 +65,7 @@ STATUS: dict[type[VisualSearchError], int] = {
     FileTooLarge: status.HTTP_413_REQUEST_ENTITY_TOO_LARGE,
     FormatNotAllowed: status.HTTP_415_UNSUPPORTED_MEDIA_TYPE,
     ImageRefused: status.HTTP_400_BAD_REQUEST,
+    NoFeatureMap: status.HTTP_422_UNPROCESSABLE_ENTITY,
     EncoderError: status.HTTP_503_SERVICE_UNAVAILABLE,
     StoreError: status.HTTP_503_SERVICE_UNAVAILABLE,
 }
@@ -127,6 +129,14 @@ class RequestTooLarge(exceptions.APIException):
     default_detail = "The form fields of the request are too large."
 
 
+class UploadTooSlow(exceptions.APIException):
+    """The body did not come in the time that the server gives it. See docs/deployment.md."""
+
+    status_code = status.HTTP_408_REQUEST_TIMEOUT
+    default_code = "upload_too_slow"
+    default_detail = "The upload is too slow."
+
+
 def exception_handler(exc: Exception, context: Mapping[str, Any]) -> Response | None:
     """The response to an exception, or None for one that nobody foresaw: that becomes the project's 500."""
     if isinstance(exc, VisualSearchError):
@@ -162,12 +172,19 @@ def _as_api_exception(exc: Exception) -> exceptions.APIException | None:
         return exceptions.PermissionDenied()
     if isinstance(exc, RequestDataTooBig):
         return RequestTooLarge()
+    if isinstance(exc, UnreadablePostError) and _timed_out(exc):
+        return UploadTooSlow()
     if isinstance(exc, UNREADABLE_BODY):
         return exceptions.ParseError()
     if isinstance(exc, DATABASE_FAULTS):
         logger.error("The database cannot be asked: %s", " ".join(str(exc).split()))
         return DatabaseUnavailable()
     return None
+
+
+def _timed_out(exc: BaseException | None) -> bool:
+    """Whether the server's time for reading the body was over. Django wraps that once or twice."""
+    return exc is not None and (isinstance(exc, TimeoutError) or _timed_out(exc.__cause__))
 
 
 def _code(error: exceptions.APIException) -> str:

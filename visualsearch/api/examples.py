@@ -15,6 +15,7 @@ from visualsearch.api.errors import (
     LengthRequired,
     OneImageOnly,
     RequestTooLarge,
+    UploadTooSlow,
 )
 from visualsearch.api.serializers import ErrorSerializer
 from visualsearch.exceptions import (
@@ -55,8 +56,12 @@ SEARCH = (
     Fault(400, "not_calibrated", str(NotCalibrated())),
     Fault(400, "invalid_cursor", str(InvalidCursor())),
     Fault(400, "cursor_of_another_query", str(CursorOfAnotherQuery())),
+    Fault(422, "no_feature_map", "The encoder 'fake' gives no feature map, so it finds no parts of a picture."),
     Fault(503, "store_error", UNAVAILABLE),
     Fault(503, "database_unavailable", UNAVAILABLE),
+    Fault(503, "fingerprint_mismatch", UNAVAILABLE),
+    Fault(503, "encoder_not_built", UNAVAILABLE),
+    Fault(503, "encoder_error", UNAVAILABLE),
 )
 PHOTO = (
     Fault(400, "image_required", ImageRequired.default_detail),
@@ -71,6 +76,7 @@ PHOTO = (
     Fault(400, "truncated_image", "The image file is incomplete or damaged."),
     Fault(400, "too_many_pixels", "The image is 12000 x 9000 pixels, 108 megapixels; images may have at most 50."),
     Fault(400, "image_too_small", "The image is 12 x 40 pixels; each side must have at least 16."),
+    Fault(408, "upload_too_slow", UploadTooSlow.default_detail),
     Fault(410, "query_expired", str(QueryExpired())),
     Fault(410, "query_outdated", str(QueryOutdated())),
     Fault(411, "length_required", LengthRequired.default_detail),
@@ -78,9 +84,6 @@ PHOTO = (
     Fault(413, "request_too_large", RequestTooLarge.default_detail),
     Fault(415, "format_not_allowed", "PDF files are not accepted. Accepted: JPEG, PNG, WEBP, GIF."),
     Fault(415, "unsupported_media_type", 'Unsupported media type "text/plain" in request.'),
-    Fault(503, "fingerprint_mismatch", UNAVAILABLE),
-    Fault(503, "encoder_not_built", UNAVAILABLE),
-    Fault(503, "encoder_error", UNAVAILABLE),
 )
 _MEANING = {
     400: "The request cannot be answered as it is.",
@@ -89,10 +92,12 @@ _MEANING = {
     404: "No such source, or no such product that may be shown now.",
     405: "The address does not know this method.",
     406: "None of the project's renderers makes what the Accept header asks for.",
+    408: "The body did not come in time.",
     410: "The query token was good and is no more: search with the photo again.",
     411: "The body came in chunks, without a Content-Length.",
     413: "Too large. The image is refused by the Content-Length header already, before it is read.",
     415: "The body is no form, JSON or image, or the image is of a format that is not accepted.",
+    422: "The shop's encoder cannot do what is asked for: it gives no feature map.",
     429: "Too many requests.",
     503: "Something that the shop has to repair; it is in the shop's log.",
 }

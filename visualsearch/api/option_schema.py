@@ -9,7 +9,7 @@ from drf_spectacular.utils import OpenApiParameter
 
 from visualsearch.conf import conf
 from visualsearch.search.fields import declared_fields
-from visualsearch.search.options import MAX_FEEDBACK
+from visualsearch.search.options import AUTO, MAX_EXPLAINED, MAX_FEEDBACK
 from visualsearch.sources import all_sources
 
 Schema = dict[str, Any]
@@ -17,12 +17,17 @@ Schema = dict[str, Any]
 
 def option_parameters() -> list[OpenApiParameter]:
     """What a search by product and one by photo may be asked for alike."""
-    return [OpenApiParameter(name, schema, description=description) for name, schema, description in _options()]
+    return [_parameter(*option) for option in _options()]
 
 
 def photo_parameters() -> list[OpenApiParameter]:
     """What a search by photo may be asked for besides, where it stands in the address."""
-    return [OpenApiParameter("box", OpenApiTypes.STR, description=BOX)]
+    box = OpenApiParameter("box", OpenApiTypes.STR, description=BOX)
+    return [box, *(_parameter(*option) for option in _photo_options())]
+
+
+def _parameter(name: str, schema: Schema, description: str) -> OpenApiParameter:
+    return OpenApiParameter(name, schema, description=description)
 
 
 BOX = "The part of the picture to search with: x,y,w,h in fractions of the upright picture, from its upper left corner."
@@ -49,6 +54,17 @@ def _options() -> list[tuple[str, Schema, str]]:
         ("min_score", {"type": "number", "minimum": 0, "maximum": 100}, "Cuts results of a lower score."),
         ("guess", {"type": "array", "items": field}, "Fields to be guessed from the nearest products."),
         ("facets", {"type": "array", "items": field}, "Fields to be counted over the nearest 1,000 products."),
+        ("explain", switch, f"Says what made each result match. The limit is then at most {MAX_EXPLAINED}."),
+    ]
+
+
+def _photo_options() -> list[tuple[str, Schema, str]]:
+    """They look at the picture, which a product or a query token has not."""
+    focus: Schema = {"type": "string", "enum": [AUTO]}
+    switch: Schema = {"type": "boolean", "default": False}
+    return [
+        ("focus", focus, "Searches with what the picture is of, where that is a part of it, and says which in `box`."),
+        ("objects", switch, "Names up to 5 things in the picture, each with its box and its own results."),
     ]
 
 
@@ -59,7 +75,7 @@ def bodies(limit: Schema) -> Schema:
     file = {"type": "string", "format": "binary", "description": f"One image file {accepted}"}
     text = {"type": "string", "format": "byte", "description": f"An image in base64, or as a data URL, {accepted}"}
     token = {"type": "string", "description": QUERY}
-    fields: Schema = {name: {**schema, "description": told} for name, schema, told in _options()}
+    fields: Schema = {name: {**schema, "description": told} for name, schema, told in [*_options(), *_photo_options()]}
     fields |= {"limit": limit, "box": {"type": "string", "description": BOX}}
     box = {"type": "array", "items": {"type": "number"}, "minItems": 4, "maxItems": 4, "description": BOX}
     filters = {"description": "Filters, as in the address."}

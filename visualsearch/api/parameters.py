@@ -27,11 +27,6 @@ class Asked:
     box: str | None = None
     query: str | None = None
 
-    @property
-    def paged(self) -> bool:
-        """Whether the answer tells what follows."""
-        return "cursor" in self.options
-
 
 def asked(given: QueryDict, ignored: Iterable[str], *, photo: bool = False) -> Asked:
     """Raises InvalidLimit, InvalidOption. ``photo``: the request may hold a box and a query token too.
@@ -63,15 +58,26 @@ def asked(given: QueryDict, ignored: Iterable[str], *, photo: bool = False) -> A
         options["guess"] = names
     if names := _names(given, "facets"):
         options["facets"] = names
+    if text := given.get("focus"):
+        options["focus"] = text
+    if text := given.get("objects"):
+        options["objects"] = _switch("objects", text)
+    if text := given.get("explain"):
+        options["explain"] = _switch("explain", text)
     extra = {name: given.get(name) or None for name in ("box", "query")} if photo else {}
-    return Asked(_limit(given), filters, options, **extra)
+    return Asked(_limit(given, explain=options.get("explain", False)), filters, options, **extra)
 
 
-def _limit(given: QueryDict) -> int:
+def explains(given: QueryDict) -> bool:
+    """Whether results' pictures are to be looked at, which costs more than a search for a photo."""
+    return SWITCHES.get(str(given.get("explain") or "").lower(), False)
+
+
+def _limit(given: QueryDict, *, explain: bool) -> int:
     if "limit" not in given:
-        return checked_limit(None)
+        return checked_limit(None, explain=explain)
     text: Any = given["limit"]
-    return checked_limit(int(text) if re.fullmatch(r"-?[0-9]{1,9}", text) else text)
+    return checked_limit(int(text) if re.fullmatch(r"-?[0-9]{1,9}", text) else text, explain=explain)
 
 
 def _filled(given: QueryDict, name: str) -> list[str]:

@@ -8,7 +8,9 @@ from typing import Any, NamedTuple
 from django.db import models
 from rest_framework import serializers
 
-from visualsearch.search import Match, Results, State
+from visualsearch.calibration import DIGITS
+from visualsearch.regions.explain import Explanation
+from visualsearch.search import Match, Results, State, Wishes
 from visualsearch.sources import ImageSource
 
 
@@ -51,7 +53,33 @@ class ValueField(serializers.JSONField):
     """A value of a field of the shop's: text, number, date or key."""
 
 
-class MatchSerializer(serializers.Serializer[Any]):
+class AsAskedSerializer(serializers.Serializer[Any]):
+    """Of a dict: what was not asked for is not in it, and not in the answer either, be it nullable or not."""
+
+    def to_representation(self, instance: Any) -> dict[str, Any]:
+        return {name: value for name, value in super().to_representation(instance).items() if name in instance}
+
+
+class ExplanationSerializer(serializers.Serializer[Any]):
+    similarity = serializers.FloatField(
+        min_value=-1.001, max_value=1.001, help_text="Cosine of the query and this image; what the shares add up to."
+    )
+    carried = serializers.FloatField(
+        min_value=0, help_text="How much of the similarity the strongest quarter of the places carries, as a fraction."
+    )
+    shares = serializers.ListField(
+        child=serializers.ListField(child=serializers.FloatField()),
+        help_text="What each place of the image adds to the similarity: rows from the top, each from the left.",
+    )
+    heat_map = serializers.CharField(
+        help_text="A transparent PNG as a data URI, to be laid over the whole image: the places that carry most."
+    )
+
+    class Meta:
+        ref_name = "VisualSearchExplanation"
+
+
+class MatchSerializer(AsAskedSerializer):
     rank = serializers.IntegerField(read_only=True, min_value=1, help_text="From 1, the most similar.")
     score = serializers.FloatField(
         read_only=True,
@@ -72,6 +100,11 @@ class MatchSerializer(serializers.Serializer[Any]):
         help_text="With `fold`: how many products with nearly the same picture stand behind this one.",
     )
     group = ValueField(required=False, help_text="With `group_by`: the product's value of that field.")
+    explanation = ExplanationSerializer(
+        required=False,
+        allow_null=True,
+        help_text="With `explain`: what of the image made it match. Null where its file can be read no more.",
+    )
 
     class Meta:
         ref_name = "VisualSearchMatch"
@@ -103,7 +136,20 @@ class CountSerializer(serializers.Serializer[Any]):
         ref_name = "VisualSearchCount"
 
 
-class ResultsSerializer(serializers.Serializer[Any]):
+BOX = "x, y, width and height in fractions of the upright photo, from its upper left corner."
+
+
+class BoxField(serializers.ListField):
+    """A part of a picture: four fractions."""
+
+    def __init__(self, **options: Any) -> None:
+        number = serializers.FloatField(min_value=0, max_value=1)
+        super().__init__(child=number, min_length=4, max_length=4, **options)
+
+
+class PageSerializer(AsAskedSerializer):
+    """What every list of results has."""
+
     state = serializers.ChoiceField(_STATES, read_only=True)
     reason = serializers.CharField(read_only=True, help_text="Why there are no results. Empty when ready.")
     count = serializers.IntegerField(read_only=True, min_value=0, help_text="Length of the list of results.")
@@ -129,6 +175,27 @@ class ResultsSerializer(serializers.Serializer[Any]):
         required=False,
         child=CountSerializer(many=True),
         help_text="With `facets`: for each field its values among the nearest 1,000 products, the commonest first.",
+    )
+
+
+class ThingSerializer(PageSerializer):
+    box = BoxField(help_text=BOX)
+
+    class Meta:
+        ref_name = "VisualSearchThing"
+
+
+class ResultsSerializer(PageSerializer):
+    box = BoxField(
+        required=False,
+        allow_null=True,
+        help_text=f"With `focus`: the part that was searched with, {BOX} Null where it was the whole.",
+    )
+    objects = ThingSerializer(
+        many=True,
+        required=False,
+        help_text="With `objects`: the things in the photo, what looks most like the shop's goods first, each with its "
+        "own results and its own token.",
     )
 
     class Meta:
@@ -159,27 +226,33 @@ def product_serializer(source: ImageSource) -> type[serializers.BaseSerializer[A
     return found
 
 
-def page(source: ImageSource, results: Results, context: Mapping[str, Any], *, paged: bool = False) -> dict[str, Any]:
-    """The answer for a page of results. ``context`` is the serializers' own: request, view, format. ``paged``: a cursor
-    was asked for.
-
-    All products go through one serializer with ``many``, so a ``list_serializer_class`` of the shop's can prefetch.
+def page(source: ImageSource, results: Results, context: Mapping[str, Any], wishes: Wishes) -> dict[str, Any]:
+    """The answer for a page of results. ``context`` is the serializers' own: request, view, format. ``wishes`` are what
+    it was asked for.
     """
+    shown = _page(source, results, context, wishes)
+    if wishes.get("focus"):
+        shown["box"] = results.box
+    if results.objects is not None:
+        shown["objects"] = [{**_page(source, thing, context, wishes), "box": thing.box} for thing in results.objects]
+    answer: dict[str, Any] = ResultsSerializer(shown).data
+    return answer
+
+
+def _page(source: ImageSource, results: Results, context: Mapping[str, Any], wishes: Wishes) -> dict[str, Any]:
+    """All products go through one serializer with ``many``: a ``list_serializer_class`` of the shop's can prefetch."""
     products = product_serializer(source)([match.product for match in results], many=True, context=dict(context))
     found = [
-        _result(match, product, _image(source, match, context["request"]))
+        _result(match, product, _image(source, match, context["request"]), explained=bool(wishes.get("explain")))
         for match, product in zip(results, products.data, strict=True)
     ]
     answer = {"state": results.state, "reason": results.reason, "count": len(found), "results": found}
     beside = {name: getattr(results, name) for name in ("query", "cut", "guess", "facets")}
     answer |= {name: value for name, value in beside.items() if value is not None}
-    shown: dict[str, Any] = ResultsSerializer({**answer, "next": results.next}).data
-    if not paged:
-        del shown["next"]
-    return shown
+    return answer | ({"next": results.next} if "cursor" in wishes else {})
 
 
-def _result(match: Match, product: Any, image: FoundImage) -> dict[str, Any]:
+def _result(match: Match, product: Any, image: FoundImage, *, explained: bool) -> dict[str, Any]:
     """A match, its product serialized already. What was not asked for is left out."""
     shown = {
         "rank": match.rank,
@@ -189,7 +262,19 @@ def _result(match: Match, product: Any, image: FoundImage) -> dict[str, Any]:
         "image": image,
     }
     asked_for = {"folded": match.folded, "group": match.group}
-    return shown | {name: value for name, value in asked_for.items() if value is not None}
+    shown |= {name: value for name, value in asked_for.items() if value is not None}
+    return shown | ({"explanation": _explanation(match.explanation)} if explained else {})
+
+
+def _explanation(explanation: Explanation | None) -> dict[str, Any] | None:
+    if explanation is None:
+        return None
+    return {
+        "similarity": round(explanation.similarity, DIGITS),
+        "carried": round(explanation.carried(), 3),
+        "shares": [[round(float(share), DIGITS) for share in row] for row in explanation.shares],
+        "heat_map": explanation.data_uri(),
+    }
 
 
 def _image(source: ImageSource, match: Match, request: Any) -> FoundImage:

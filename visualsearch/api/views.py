@@ -32,7 +32,7 @@ from visualsearch.api.bodies import (
     photo_of,
 )
 from visualsearch.api.errors import NO_PRODUCT, exception_handler
-from visualsearch.api.parameters import Asked, asked
+from visualsearch.api.parameters import Asked, asked, explains
 from visualsearch.api.serializers import StateSerializer, page
 from visualsearch.api.throttles import PhotoThrottle, SimilarThrottle
 from visualsearch.search import search_by_image, similar_to, state_of
@@ -102,11 +102,17 @@ class SimilarView(VisualSearchView):
     that is not indexed yet is no error: the results are empty and `state` says why.
     """
 
+    def get_throttles(self) -> list[BaseThrottle]:
+        """To explain is to look at pictures: it counts as a search by photo."""
+        if explains(self.request.query_params):
+            return [*APIView.get_throttles(self), PhotoThrottle()]
+        return super().get_throttles()
+
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         product = self.get_object()
         wanted = self.asked(request.query_params)
         results = similar_to(product, wanted.limit, wanted.filters, source=self.source.name, **wanted.options)
-        answer = page(self.source, results, self.context(), paged=wanted.paged)
+        answer = page(self.source, results, self.context(), wanted.options)
         return caching.revalidated(request, Response(answer))
 
 
@@ -134,13 +140,14 @@ class SearchView(VisualSearchView):
         super().initial(request, *args, **kwargs)
 
     def get_throttles(self) -> list[BaseThrottle]:
-        """A search by token, which decodes and encodes nothing, counts as a search by product.
+        """A search by token, which decodes and encodes nothing unless it is to explain, counts as one by product.
 
         Only a small body is read to find out: a photo over its rate is refused before it is read.
         """
         request: Request = self.request
         small = body_length(request) <= FORM_OVERHEAD and not (request.content_type or "").startswith("image/")
-        if small and request.method == "POST" and "query" in request.data and "image" not in request.FILES:
+        by_token = small and request.method == "POST" and "query" in request.data and "image" not in request.FILES
+        if by_token and not explains(fields_of(request)):
             return [*APIView.get_throttles(self), SimilarThrottle()]
         return super().get_throttles()
 
@@ -157,4 +164,4 @@ class SearchView(VisualSearchView):
             query=wanted.query,
             **wanted.options,
         )
-        return Response(page(source, results, self.context(), paged=wanted.paged))
+        return Response(page(source, results, self.context(), wanted.options))

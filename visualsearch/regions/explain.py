@@ -8,6 +8,7 @@ average the same holds for its linear parts; a bias belongs to no place, and is 
 
 from __future__ import annotations
 
+import base64
 import io
 from dataclasses import dataclass
 from typing import Any
@@ -20,7 +21,8 @@ from visualsearch.encoders.base import Encoder, Maps, Vectors
 from visualsearch.images import open_image
 from visualsearch.sources import ImageSource
 
-WIDTH = 224  # pixels of the heat map's longer side
+LONGEST = 112  # pixels of the heat map's longer side: some 4 KB; the page lays it over the picture at any size
+SIDE = 224  # pixels of the shorter side that a picture is opened with, as for the index
 TINT = (255, 64, 0)  # of the places that carry the similarity
 STRONGEST = 200  # of 255: the opacity of the strongest place, through which the picture is still seen
 ROUNDING = 1e-4  # of the largest share: differences below are float32's
@@ -53,7 +55,7 @@ class Explanation:
         scaled = above / strongest * STRONGEST if uneven else np.zeros_like(above)
         return np.asarray(np.rint(scaled), dtype=np.uint8)
 
-    def png(self, longest: int = WIDTH) -> bytes:
+    def png(self, longest: int = LONGEST) -> bytes:
         """The heat map as a PNG with transparency, to be laid over the picture: of its proportions, one colour, more
         opaque where more of the similarity comes from."""
         scale = longest / max(self.size)
@@ -64,6 +66,10 @@ class Explanation:
         buffer = io.BytesIO()
         drawn.save(buffer, "PNG", optimize=True)
         return buffer.getvalue()
+
+    def data_uri(self) -> str:
+        """The heat map as an address that holds it."""
+        return f"data:image/png;base64,{base64.b64encode(self.png()).decode('ascii')}"
 
 
 def explain(encoder: Encoder, query: Vectors, picture: Image.Image, *, finer: bool = False) -> Explanation:
@@ -86,9 +92,13 @@ def explain_result(
 
     Raises ImageRefused where the file is no picture any more, NoFeatureMap, and what the storage raises.
     """
+    return explain(encoder, query, picture_of(source, image, FINER if finer else SIDE), finer=finer)
+
+
+def picture_of(source: ImageSource, image: Any, side: int = SIDE) -> Image.Image:
+    """An image's picture, upright RGB, from the source's storage. Raises ImageRefused, and what the storage raises."""
     with source.file_of(image).open("rb") as file:
-        picture = open_image(file, side=FINER if finer else WIDTH)
-    return explain(encoder, query, picture, finer=finer)
+        return open_image(file, side=side)
 
 
 def shares_of(encoder: Encoder, query: Vectors, feature_map: Maps) -> Shares:

@@ -12,7 +12,7 @@ from PIL import Image
 from visualsearch.encoders.base import Encoder, Vectors
 from visualsearch.models import VisualIndex
 from visualsearch.regions.looking import SIDE as SIDE
-from visualsearch.regions.looking import look
+from visualsearch.regions.looking import View, look, view_of
 from visualsearch.regions.windows import Part
 
 # By how much the cosine of a window and its nearest neighbour must exceed that of the whole picture for the window to
@@ -40,14 +40,14 @@ def find_focus(
     picture: Image.Image,
     eligible: models.QuerySet[Any],
     *,
-    whole: Vectors | None = None,
+    view: View | None = None,
 ) -> Focus:
     """What an upright RGB picture is of, among the ``eligible`` images of the index.
 
-    Open the picture with ``side=SIDE``: small goods need its pixels. ``whole`` is the picture's own vector where it is
-    known. One statement; three more once in an hour (``centroids_of``). Raises NoFeatureMap.
+    Open the picture with ``side=SIDE``: small goods need its pixels. ``view`` is that of the picture where it is known.
+    One statement; three more once in an hour (``centroids_of``). Raises NoFeatureMap.
     """
-    seen = look(encoder, index, picture, eligible, limit=1, whole=whole)
+    seen = look(view or view_of(encoder, picture), index, eligible, limit=1)
     similarities = seen.similarities
     itself, first = float(similarities[-1]), int(similarities[:-1].argmax())
     if similarities[first] < itself + MARGIN:

@@ -24,6 +24,15 @@ ALIKE = 0.3
 
 
 @dataclass(frozen=True, eq=False)
+class View:
+    """A picture's windows, each with its box, (n, 4), and its unit vector, (n, dimensions), and ``whole``, its own."""
+
+    boxes: Boxes
+    vectors: Vectors
+    whole: Vectors
+
+
+@dataclass(frozen=True, eq=False)
 class Candidates:
     """Windows that the index was asked about and the whole picture, which is the last: box, unit vector, neighbours."""
 
@@ -37,30 +46,32 @@ class Candidates:
         return np.array([1 - near[0].distance if near else -1.0 for near in self.near], dtype=np.float32)
 
 
+def view_of(encoder: Encoder, picture: Image.Image) -> View:
+    """All windows of an upright RGB picture: the encoder runs over it as always, and over a larger copy for the
+    windows. Raises NoFeatureMap."""
+    (feature_map,) = encoder.feature_map([picture], map_size(picture.size, LONGEST))
+    cells = windows(*feature_map.shape[:2])
+    return View(boxes(cells, feature_map.shape), pooled(feature_map, cells, encoder), encoder.encode([picture])[0])
+
+
 def look(
-    encoder: Encoder,
+    view: View,
     index: VisualIndex,
-    picture: Image.Image,
     eligible: models.QuerySet[Any],
     *,
     limit: int,
     distinct: str | None = None,
     asked: int = ASKED,
-    whole: Vectors | None = None,
 ) -> Candidates:
-    """The windows of an upright RGB picture that look most like what the index holds, with their neighbours.
+    """The windows that look most like what the index holds, with their neighbours.
 
-    The encoder runs over the whole picture as always, unless ``whole`` is its vector, and over a larger copy for the
-    windows. These are scored against the index's centroids, those alike are dropped, and the best are asked of the
-    store in one statement, each for its ``limit`` nearest of the ``eligible`` images. Raises NoFeatureMap.
+    They are scored against the index's centroids, those alike are dropped, and the best are asked of the store in one
+    statement, each for its ``limit`` nearest of the ``eligible`` images.
     """
-    (feature_map,) = encoder.feature_map([picture], map_size(picture.size, LONGEST))
-    whole = encoder.encode([picture])[0] if whole is None else whole
-    cells = windows(*feature_map.shape[:2])
-    vectors, places = pooled(feature_map, cells, encoder), boxes(cells, feature_map.shape)
     centroids = centroids_of(index)
-    scores = (vectors @ centroids.T).max(axis=1) if len(centroids) else np.zeros(len(cells), np.float32)
-    chosen = unlike(places, scores, asked, ALIKE)
-    vectors = np.concatenate([vectors[chosen], whole[None]])
-    places = np.concatenate([places[chosen], [[0.0, 0.0, 1.0, 1.0]]])
+    every = len(view.boxes)
+    scores = (view.vectors @ centroids.T).max(axis=1) if len(centroids) else np.zeros(every, np.float32)
+    chosen = unlike(view.boxes, scores, asked, ALIKE)
+    vectors = np.concatenate([view.vectors[chosen], view.whole[None]])
+    places = np.concatenate([view.boxes[chosen], [[0.0, 0.0, 1.0, 1.0]]])
     return Candidates(places, vectors, nearest_of_each(index, vectors, eligible, limit, distinct=distinct))

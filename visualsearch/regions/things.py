@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,13 +13,11 @@ from PIL import Image
 from visualsearch.encoders.base import Encoder, Vectors
 from visualsearch.models import VisualIndex
 from visualsearch.regions.focus import WHOLE, cropped
-from visualsearch.regions.looking import Candidates, look
+from visualsearch.regions.looking import Candidates, View, look, view_of
 from visualsearch.regions.windows import Boxes, Part
-from visualsearch.stores.together import Near, nearest_of_each
 
 MOST = 5
 ASKED = 24  # windows: a picture of several things needs more than one of a single
-NEIGHBOURS = 9  # that a category is guessed from, and that tell one thing from another
 # A window is a thing where the cosine to its nearest neighbour exceeds that of the whole picture by this, and is not
 # further below that of the picture's best window. Chosen on 30 collages of training products (docs/search.md).
 MARGIN = 0.06
@@ -33,18 +30,14 @@ SHARED = 3
 
 @dataclass(frozen=True, eq=False)
 class Thing:
-    """``box``, the unit vector of what is in it, and its neighbours, nearest first, one for each product.
+    """A part of the picture, and the unit vector, float32 (dimensions), to search for what is in it.
 
-    ``category`` is the commonest value among the neighbours of the field that was asked for, ``share`` its part of
-    those that have a value; None and 0 where none has.
+    ``similarity`` is the cosine of its window and that one's nearest neighbour.
     """
 
     box: Part
     vector: Vectors
     similarity: float
-    near: tuple[Near, ...]
-    category: Any = None
-    share: float = 0.0
 
 
 def find_things(
@@ -54,33 +47,23 @@ def find_things(
     eligible: models.QuerySet[Any],
     *,
     product: str | None = None,
-    category: str | None = None,
-    limit: int = NEIGHBOURS,
     most: int = MOST,
-    whole: Vectors | None = None,
+    view: View | None = None,
 ) -> list[Thing]:
     """At most ``most`` things in an upright RGB picture, what looks most like the index first.
 
-    ``eligible`` is a queryset of the source's images, ``product`` its relation to the thing sold, and ``category`` a
-    field of the image model, by path (``product__category__name``). ``limit`` is each thing's own results. A picture of
-    which no part stands out is one thing, the whole; an index with nothing eligible knows none. Two statements, and one
-    for categories. Raises NoFeatureMap.
+    ``eligible`` is a queryset of the source's images, ``product`` its relation to the thing sold. ``view`` is that of
+    the picture where it is known. A picture of which no part stands out is one thing, the whole; an index with nothing
+    eligible knows none. One statement. Raises NoFeatureMap.
     """
-    seen = look(encoder, index, picture, eligible, limit=NEIGHBOURS, distinct=product, asked=ASKED, whole=whole)
+    seen = look(view or view_of(encoder, picture), index, eligible, limit=SHARED, distinct=product, asked=ASKED)
     chosen = distinct_things(seen, most)
     if not chosen:
         return []
     parts = [Part(*map(float, seen.boxes[number])) for number in chosen]
     vectors = _encoded_again(encoder, picture, parts, seen.vectors[chosen])
-    found = nearest_of_each(index, vectors, eligible, max(limit, NEIGHBOURS) * 2, distinct=product)
-    values = _values(eligible.model, [near.image for rows in found for near in rows], category)
-    things = []
-    for part, vector, rows in zip(parts, vectors, found, strict=True):
-        near = _best_of_each(rows)
-        guess, share = _guess([values[one.image] for one in near[:NEIGHBOURS] if one.image in values])
-        similarity = 1 - near[0].distance if near else -1.0
-        things.append(Thing(part, vector, similarity, tuple(near[:limit]), guess, share))
-    return things
+    similarities = seen.similarities[chosen].tolist()
+    return [Thing(*found) for found in zip(parts, vectors, similarities, strict=True)]
 
 
 def distinct_things(seen: Candidates, most: int) -> list[int]:
@@ -121,27 +104,3 @@ def _encoded_again(encoder: Encoder, picture: Image.Image, parts: Sequence[Part]
     sums = vectors + encoder.encode([cropped(picture, part) for part in parts])
     unit: Vectors = sums / np.linalg.norm(sums, axis=1, keepdims=True)
     return unit
-
-
-def _best_of_each(near: Sequence[Near]) -> list[Near]:
-    """The nearest image of each product."""
-    first: dict[Any, Near] = {}
-    for one in near:
-        first.setdefault(one.product, one)
-    return list(first.values())
-
-
-def _values(model: type[models.Model], images: Sequence[Any], field: str | None) -> Mapping[Any, Any]:
-    """The field's value of each of these images (keys) that has one. One query, none without a field."""
-    if field is None:
-        return {}
-    having = model._default_manager.filter(pk__in=set(images), **{f"{field}__isnull": False}).order_by()
-    return dict(having.values_list("pk", field))
-
-
-def _guess(values: Sequence[Any]) -> tuple[Any, float]:
-    """The commonest of the values, of equals the nearer one's, and its share."""
-    if not values:
-        return None, 0.0
-    value, count = Counter(values).most_common(1)[0]
-    return value, round(count / len(values), 3)

@@ -8,19 +8,26 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any, BinaryIO, Unpack
 
 from django.db import DataError, models
+from PIL import Image
 
+from visualsearch import usage
 from visualsearch.calibration import calibration_of
 from visualsearch.exceptions import InvalidFilter, InvalidOption, NotCalibrated
-from visualsearch.models import active_index
+from visualsearch.models import VisualIndex, active_index
+from visualsearch.regions import looking
 from visualsearch.search import queries
-from visualsearch.search.boxes import Box, checked_box
+from visualsearch.search.boxes import WHOLE, Box, checked_box
 from visualsearch.search.counting import NEIGHBOURS, counts, guesses
+from visualsearch.search.fields import declared_fields
 from visualsearch.search.options import Options, Wishes, checked, checked_limit, digest
 from visualsearch.search.paging import cursor_of, position_of
+from visualsearch.search.parts import seen_in
 from visualsearch.search.queries import Query
+from visualsearch.search.reasons import explained
 from visualsearch.search.results import Match, ProductState, Results, State
 from visualsearch.search.states import product_state, state_of
 from visualsearch.search.walking import MOST, Page, Walk, shown_distance
@@ -42,6 +49,7 @@ __all__ = [
 ]
 
 
+@usage.counted(usage.Kind.SIMILAR, lambda product, *_, source=None, **__: source_of_product(product, source))
 def similar_to(
     product: models.Model,
     limit: int | None = None,
@@ -53,8 +61,9 @@ def similar_to(
     """Products that look like this one, never itself. All its indexed images make up the query.
 
     Two queries, and more with ``options`` (see Wishes). Raises InvalidLimit, InvalidFilter, SourceNotRegistered, and
-    what options raise: InvalidOption, UnknownProduct, NotCalibrated, InvalidCursor, CursorOfAnotherQuery. A product
-    without vectors gives an empty page whose ``state`` says why.
+    what options raise: InvalidOption, UnknownProduct, NotCalibrated, InvalidCursor, CursorOfAnotherQuery, and for
+    ``explain`` NoFeatureMap and FingerprintMismatch. A product without vectors gives an empty page whose ``state`` says
+    why.
     """
     origin = source_of_product(product, source)
     wanted = checked(origin, limit, options)
@@ -66,6 +75,7 @@ def similar_to(
     return _answer(origin, query, eligible, filters, wanted)
 
 
+@usage.counted(usage.Kind.PHOTO, lambda *_, source=None, **__: only_source(source))
 def search_by_image(
     image: bytes | BinaryIO | None = None,
     limit: int | None = None,
@@ -82,23 +92,50 @@ def search_by_image(
     stands for its photo. Two queries, and more with ``options`` (see Wishes).
 
     Raises ImageRefused, InvalidBox, QueryRefused, InvalidLimit, InvalidFilter, SourceNotRegistered, what options raise
-    (see ``similar_to``), and FingerprintMismatch if this process's encoder is not the one that the index was made with.
-    Before anything is indexed the page is empty and its ``state`` pending.
+    (see ``similar_to``; ``focus`` and ``objects`` as ``explain``), and FingerprintMismatch if this process's encoder is
+    not the one that the index was made with. Before anything is indexed the page is empty and its ``state`` pending.
     """
     origin = only_source(source)
-    wanted = checked(origin, limit, options)
+    wanted = checked(origin, limit, options, photo=image is not None)
     if (image is None) == (query is None):
         raise InvalidOption("Search with either an image or the query token of an earlier answer.")
     if box is not None and image is None:
         raise InvalidOption("A box is part of an image; the query token holds none.")
     part = None if box is None else checked_box(box)
     eligible = origin.eligible_images(filters)
-    picture = None if image is None else queries.opened(image, part)
+    picture = None if image is None else queries.opened(image, part, looking.SIDE if wanted.of_parts else queries.SIDE)
     index = active_index(origin)
     if index is None:
         return Results(state=State.PENDING, reason="Nothing is indexed yet.")
-    found = queries.of_picture(index, picture) if picture else queries.of_token(index, query or "")
-    return _answer(origin, found, eligible, filters, wanted)
+    if picture is None:
+        return _answer(origin, queries.of_token(index, query or ""), eligible, filters, wanted)
+    if wanted.of_parts:
+        return _answer_of_parts(origin, index, picture, part, eligible, filters, wanted)
+    results = _answer(origin, queries.of_picture(index, picture), eligible, filters, wanted)
+    results.box = part
+    return results
+
+
+def _answer_of_parts(
+    source: ImageSource,
+    index: VisualIndex,
+    picture: Image.Image,
+    part: Box | None,
+    eligible: models.QuerySet[Any],
+    filters: Filters | None,
+    options: Options,
+) -> Results:
+    """The results for what the picture, the ``part`` of a photo, is of, and for each thing in it."""
+    seen = seen_in(source, index, picture, eligible, options)
+    results = _answer(source, seen.subject.query, eligible, filters, options)
+    results.box = (part or WHOLE).within(seen.subject.box) if seen.subject.box else part
+    if options.objects:
+        every = options.guess or declared_fields(source)
+        one = replace(options, guess=every, facets=None, explain=False, cursor=options.cursor and "")
+        results.objects = [_answer(source, thing.query, eligible, filters, one) for thing in seen.things]
+        for found, thing in zip(results.objects, seen.things, strict=True):
+            found.box = (part or WHOLE).within(thing.box or WHOLE)
+    return results
 
 
 def _answer(
@@ -114,7 +151,8 @@ def _answer(
     walk = Walk(source, moved, _without(source, eligible, moved.excluded), options, calibration)
     with _named_values(filters):
         page = walk.page(start) if options.in_tiers else walk.first()
-        results = Results(_matches(source, page, start.rank))
+        matches = _matches(source, page, start.rank)
+        results = Results(explained(source, moved, matches) if options.explain else matches)
         if options.guess:
             results.guess = guesses(source, [one.product for one in page.nearest[:NEIGHBOURS]], options.guess)
         if options.facets:

@@ -27,6 +27,11 @@ class Box(NamedTuple):
         """What a picture is to be opened with, so that the part in the box has ``side`` pixels where the file does."""
         return min(MAX_SIDE, math.ceil(side / min(self.width, self.height)))
 
+    def within(self, part: Sequence[float]) -> Box:
+        """A part of this part, given in fractions of it, in fractions of the picture."""
+        x, y, width, height = part
+        return Box(self.x + x * self.width, self.y + y * self.height, width * self.width, height * self.height)
+
     def crop(self, picture: Image.Image) -> Image.Image:
         """The part of the picture. Raises InvalidBox where it has fewer pixels than a picture must."""
         width, height = picture.size
@@ -37,6 +42,9 @@ class Box(NamedTuple):
                 f"The box holds {right - left} x {lower - upper} pixels; each side must have at least {conf.MIN_SIDE}."
             )
         return picture.crop((left, upper, min(right, width), min(lower, height)))
+
+
+WHOLE = Box(0.0, 0.0, 1.0, 1.0)
 
 
 def checked_box(given: Sequence[float] | str) -> Box:

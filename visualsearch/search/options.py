@@ -17,6 +17,8 @@ from visualsearch.search.fields import declared_fields
 from visualsearch.sources import Filters, ImageSource
 
 MAX_FEEDBACK = 50  # products liked, and as many not liked, in one search
+MAX_EXPLAINED = 24  # results of one answer: each one's picture is read and looked at
+AUTO = "auto"  # the one value of ``focus``
 
 
 class Wishes(TypedDict, total=False):
@@ -27,6 +29,9 @@ class Wishes(TypedDict, total=False):
     ``include_query``. ``group_by`` shows the best of each value of a field, ``fold`` one of several nearly identical
     pictures, ``diversity`` (0 to 1) trades likeness for variety, ``min_score`` (0 to 100) cuts what scores less.
     ``guess`` and ``facets`` name fields to be guessed from the neighbours, and to be counted.
+
+    ``focus`` "auto" searches for what a photo is of, and ``objects`` for each of the things in it; both look at a
+    photo, so not for a product or a token. ``explain`` says what made each result match.
     """
 
     cursor: str | None
@@ -39,6 +44,9 @@ class Wishes(TypedDict, total=False):
     min_score: float | None
     guess: Sequence[str]
     facets: Sequence[str]
+    focus: str | None
+    objects: bool
+    explain: bool
 
 
 @dataclass(frozen=True)
@@ -56,6 +64,14 @@ class Options:
     min_score: float | None = None
     guess: Mapping[str, str] | None = None
     facets: Mapping[str, str] | None = None
+    focus: bool = False
+    objects: bool = False
+    explain: bool = False
+
+    @property
+    def of_parts(self) -> bool:
+        """Whether parts of the photo are looked at."""
+        return self.focus or self.objects
 
     @property
     def in_tiers(self) -> bool:
@@ -63,17 +79,19 @@ class Options:
         return self.cursor is not None or self.fold or bool(self.group_by or self.diversity or self.guess)
 
 
-def checked_limit(limit: int | None) -> int:
-    """The limit, or the default. Raises InvalidLimit outside 1 to MAX_LIMIT."""
+def checked_limit(limit: int | None, *, explain: bool = False) -> int:
+    """The limit, or the default. Raises InvalidLimit outside 1 to MAX_LIMIT, or with ``explain`` to MAX_EXPLAINED."""
+    most = min(int(conf.MAX_LIMIT), MAX_EXPLAINED) if explain else int(conf.MAX_LIMIT)
     if limit is None:
-        return int(conf.DEFAULT_LIMIT)
-    if isinstance(limit, bool) or not isinstance(limit, int) or not 1 <= limit <= conf.MAX_LIMIT:
-        raise InvalidLimit(f"limit must be a whole number from 1 to {conf.MAX_LIMIT}, not {limit!r}.")
+        return min(int(conf.DEFAULT_LIMIT), most)
+    if isinstance(limit, bool) or not isinstance(limit, int) or not 1 <= limit <= most:
+        asked = " with explain" if explain else ""
+        raise InvalidLimit(f"limit must be a whole number from 1 to {most}{asked}, not {limit!r}.")
     return limit
 
 
-def checked(source: ImageSource, limit: int | None, wishes: Wishes) -> Options:
-    """Raises InvalidLimit and InvalidOption."""
+def checked(source: ImageSource, limit: int | None, wishes: Wishes, *, photo: bool = False) -> Options:
+    """``photo``: there is a picture to look at. Raises InvalidLimit and InvalidOption."""
     if unknown := sorted(set(wishes) - set(Wishes.__annotations__)):
         valid = ", ".join(sorted(Wishes.__annotations__))
         raise InvalidOption(f"Unknown option: {', '.join(unknown)}. Options: {valid}.")
@@ -82,8 +100,9 @@ def checked(source: ImageSource, limit: int | None, wishes: Wishes) -> Options:
     cursor = wishes.get("cursor")
     if cursor is not None and not isinstance(cursor, str):
         raise InvalidOption(f"cursor must be a text, not {cursor!r}.")
+    explain = _switch("explain", wishes.get("explain", False))
     return Options(
-        limit=checked_limit(limit),
+        limit=checked_limit(limit, explain=explain),
         cursor=cursor,
         like=_keys("like", wishes.get("like", ())),
         unlike=_keys("unlike", wishes.get("unlike", ())),
@@ -94,7 +113,20 @@ def checked(source: ImageSource, limit: int | None, wishes: Wishes) -> Options:
         min_score=None if min_score is None else _number("min_score", min_score, 100),
         guess=_fields(source, "guess", wishes.get("guess", ())) or None,
         facets=_fields(source, "facets", wishes.get("facets", ())) or None,
+        explain=explain,
+        **_of_parts(wishes, photo),
     )
+
+
+def _of_parts(wishes: Wishes, photo: bool) -> dict[str, bool]:
+    """The options that look at parts of a photo."""
+    focus = wishes.get("focus")
+    if focus not in (None, AUTO):
+        raise InvalidOption(f"focus must be {AUTO!r}, not {focus!r}.")
+    asked = {"focus": focus == AUTO, "objects": _switch("objects", wishes.get("objects", False))}
+    if not photo and (names := [name for name, wanted in asked.items() if wanted]):
+        raise InvalidOption(f"{' and '.join(names)}: only a search by photo has a picture to look at, so send one.")
+    return asked
 
 
 def digest(options: Options, filters: Filters | None) -> bytes:

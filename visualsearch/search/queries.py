@@ -56,15 +56,21 @@ def of_product(source: ImageSource, pk: Any, options: Options) -> Query | None:
     return Query(own[0].index, _rounded(mean), () if options.include_query else (pk,))
 
 
-def opened(image: bytes | BinaryIO, box: Box | None) -> Image.Image:
-    """The photo, or the part of it in the box. Raises ImageRefused, InvalidBox."""
-    return open_image(image) if box is None else box.crop(open_image(image, side=box.side(SIDE)))
+def opened(image: bytes | BinaryIO, box: Box | None, side: int = SIDE) -> Image.Image:
+    """The photo, or the part of it in the box, with at least ``side`` pixels where the file has them. Raises
+    ImageRefused, InvalidBox."""
+    return open_image(image, side=side) if box is None else box.crop(open_image(image, side=box.side(side)))
 
 
 def of_picture(index: VisualIndex, picture: Image.Image) -> Query:
     """The vector of an upright RGB picture. Raises FingerprintMismatch."""
-    vector = _rounded(encoder_of(index).encode([picture])[0])
-    return Query(index, vector, token=signed(index, vector))
+    return of_vector(index, encoder_of(index).encode([picture])[0])
+
+
+def of_vector(index: VisualIndex, vector: Vectors) -> Query:
+    """A vector of a picture or of a part of one, and its token."""
+    rounded = _rounded(vector)
+    return Query(index, rounded, token=signed(index, rounded))
 
 
 def of_token(index: VisualIndex, token: str) -> Query:

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from visualsearch.regions.explain import Explanation
+from visualsearch.search.boxes import Box
+
 
 class State(StrEnum):
     """Whether a product can be searched with."""
@@ -27,7 +30,8 @@ class Match:
     ``diversity`` it never rises from one rank to the next.
 
     ``folded`` is how many products with nearly the same picture stand behind this one (None where folding was not asked
-    for), ``group`` its value of the field that results were grouped by.
+    for), ``group`` its value of the field that results were grouped by. ``explanation`` says what of ``image`` made it
+    match; None where that was not asked for, or where the file can be read no more.
     """
 
     product: Any
@@ -37,6 +41,7 @@ class Match:
     rank: int
     folded: int | None = None
     group: Any = None
+    explanation: Explanation | None = None
 
 
 @dataclass(frozen=True)
@@ -61,6 +66,10 @@ class Results(list[Match]):
     ``query`` is the token with which a search by photo goes on without the photo. ``next`` is the cursor of the page
     that follows, None on the last one and where no cursor was asked for. ``cut`` is how many of the page ``min_score``
     left out; ``guess`` and ``facets`` are by field, as asked for.
+
+    ``box`` is the part of the photo that was searched with, the one given or the one that ``focus`` found; None where
+    it was the whole. ``objects``, where asked for, are the things in the photo: results of their own, each with its
+    box, its token, and a guess of the fields that ``guess`` names, by default of all that are declared.
     """
 
     def __init__(self, matches: Sequence[Match] = (), state: State = State.READY, reason: str = "") -> None:
@@ -72,6 +81,8 @@ class Results(list[Match]):
         self.cut: int | None = None
         self.guess: Mapping[str, Guess | None] | None = None
         self.facets: Mapping[str, Sequence[Count]] | None = None
+        self.box: Box | None = None
+        self.objects: Sequence[Results] | None = None
 
 
 @dataclass(frozen=True)

@@ -42,7 +42,9 @@ class OwnServer:
 
     def run(self, program: str, *arguments: str) -> str:
         """One of PostgreSQL's own programs, such as pg_dump. Returns what it prints."""
-        done = subprocess.run([self._server.bin_path / program, *arguments], capture_output=True, text=True, timeout=120)
+        done = subprocess.run(
+            [self._server.bin_path / program, *arguments], capture_output=True, text=True, timeout=120
+        )
         assert done.returncode == 0, done.stderr
         return done.stdout
 

@@ -59,10 +59,9 @@ def clustered(count: int, centres: np.ndarray, noise: np.random.Generator) -> np
 
 def new_rows(index: VisualIndex, vectors: np.ndarray) -> list[str]:
     """Images with these vectors, in an index version of the database."""
-    product = Product.objects.create(
-        title="P", sku=f"S{time.monotonic_ns()}", price=1, stock=1, category=category()
-    )
-    images = ProductImage.objects.bulk_create([ProductImage(product=product, image=FILE, width=40, height=40) for _ in vectors])
+    product = Product.objects.create(title="P", sku=f"S{time.monotonic_ns()}", price=1, stock=1, category=category())
+    own = [ProductImage(product=product, image=FILE, width=40, height=40) for _ in vectors]
+    images = ProductImage.objects.bulk_create(own)
     keys = [str(image.pk) for image in images]
     ImageEmbedding.objects.bulk_create(
         [ImageEmbedding(index=index, object_id=key, state="indexed", file=FILE) for key in keys]

@@ -184,7 +184,7 @@ def serve(arguments: argparse.Namespace) -> int:
 def processes(port: int) -> dict[str, str]:
     """The two processes of a shop, as docker/ and docs/ start them too."""
     python = sys.executable
-    threads = "--worker-class gthread --threads 4"
+    threads = "--worker-class visualsearch.contrib.serving.Worker --threads 4"
     return {
         "web": f"exec {python} -m gunicorn shop.wsgi --bind 127.0.0.1:{port} {threads} --no-control-socket",
         "worker": f"exec {python} manage.py qcluster",

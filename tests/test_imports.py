@@ -28,7 +28,7 @@ FLOORS: tuple[set[str], ...] = (
     {"lifecycle", "status", "drift"},
     {"indexing", "search", "regions", "pairs", "evaluation", "projection"},
     {"encoders", "stores", "sources", "images", "thumbnails", "montage", "signals"},
-    {"models", "migrations", "statements", "locks"},
+    {"models", "migrations", "statements", "locks", "readers"},
     {"calibration"},
     {"conf", "exceptions"},
 )

@@ -35,6 +35,7 @@ DEFAULTS: dict[str, Any] = {
     "MAX_LIMIT": 100,  # results that one search may ask for
     "SHOP": "",  # names this shop in query tokens, where several shops have the same SECRET_KEY
     # Queue
+    "STORAGE_TIMEOUT": 20,  # seconds that one file may take to be read; then it is a storage fault, and tried again
     "ENQUEUE": "visualsearch.tasks.enqueue",  # dotted path of enqueue(function, *args, delay=0)
     "CHUNK": 64,  # images a task
     "RETRY_DELAYS": (30, 120, 600, 3600),  # seconds before each new try after a storage fault

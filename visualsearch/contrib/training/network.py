@@ -7,7 +7,6 @@ has seen.
 
 from __future__ import annotations
 
-import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ import numpy as np
 from PIL import Image
 
 from visualsearch.encoders.base import Vectors, unit_rows
-from visualsearch.encoders.keras_zoo import build_model, import_tensorflow
+from visualsearch.encoders.keras_zoo import build_model, converted, import_tensorflow
 from visualsearch.encoders.mobilenet import MobileNetV2
 from visualsearch.encoders.model_file import ModelFile
 
@@ -167,8 +166,5 @@ def keras_model(base: MobileNetV2) -> Any:
 
 def export(model: Any, base: MobileNetV2, target: Path) -> MobileNetV2:
     """The encoder of a trained model, whose .tflite file is written to ``target``."""
-    tensorflow = import_tensorflow()
-    with tempfile.TemporaryDirectory(prefix="visualsearch-") as folder:
-        model.export(folder, verbose=False)
-        target.write_bytes(tensorflow.lite.TFLiteConverter.from_saved_model(folder).convert())
+    target.write_bytes(converted(model))
     return type(base)(ModelFile(base.description, target))

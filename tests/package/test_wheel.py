@@ -77,6 +77,7 @@ def test_everyone_gets_a_runtime_and_no_framework(metadata: Message) -> None:
         ("api", "drf-spectacular"),
         ("queue", "django-q2"),
         ("heif", "pillow-heif"),
+        ("serving", "gunicorn"),
         ("thumbnails", "easy-thumbnails"),
     ],
 )

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from visualsearch.encoders.base import Vectors
 from visualsearch.encoders.head import read_encoder_file
 from visualsearch.encoders.int8 import int8_weights
-from visualsearch.encoders.model_file import ModelDescription, ModelFile
+from visualsearch.encoders.model_file import ModelDescription, ModelFile, sealed
 from visualsearch.exceptions import EncoderError, InvalidWeights, MissingExtra
 
 SEED = 0  # of "random" weights
@@ -55,7 +55,7 @@ def export(
         content = converted(build_model(file), float16=float16, calibration=calibration)
     if file.fingerprint != fingerprint:
         raise EncoderError(f"{file.source} changed while it was read; build it again.")
-    return _write(target or file.path, content)
+    return _write(target, content) if target else _write(file.path, sealed(content))
 
 
 def build_model(file: ModelFile) -> Any:

@@ -45,7 +45,7 @@ class LiteRTRuntime:
     def run(self, batch: Sequence[npt.NDArray[np.uint8]]) -> Vectors:
         """Embeddings, float32 (n, dimensions), of uint8 (side, side, 3) arrays.
 
-        Raises EncoderError where the file is damaged, InvalidWeights where it is another kind of model.
+        Raises InvalidWeights where the file is damaged or another kind of model.
         """
         vectors = np.empty((len(batch), self._description.dimensions), dtype=np.float32)
         with self._lock:
@@ -71,11 +71,13 @@ class LiteRTRuntime:
         from ai_edge_litert.interpreter import Interpreter
 
         try:
-            # By path, so that the file is mapped: its pages are shared by all processes and need no copy.
-            interpreter = Interpreter(model_path=str(self._path), num_threads=self._threads)
+            # Read, not mapped: a file that is overwritten in its place would end the process, or change the model in it.
+            interpreter = Interpreter(model_content=self._path.read_bytes(), num_threads=self._threads)
             interpreter.allocate_tensors()
         except (ValueError, RuntimeError) as exc:
-            raise EncoderError(f"{self._path} is damaged or no LiteRT model; build or install it again.") from exc
+            raise InvalidWeights(f"{self._path} is damaged or no LiteRT model; build or install it again.") from exc
+        except OSError as exc:
+            raise InvalidWeights(f"{self._path} cannot be read: {exc.strerror}.") from exc
         inputs, outputs = interpreter.get_input_details(), interpreter.get_output_details()
         self._require([_kind(tensor) for tensor in [*inputs, *outputs]])
         self._require_width(interpreter)

@@ -16,6 +16,7 @@ from visualsearch.exceptions import EncoderError, EncoderNotBuilt, InvalidWeight
 
 BUNDLED_WEIGHTS = Path(__file__).parent / "weights"
 NAMED_WEIGHTS = ("imagenet", "random")
+SEAL = b"visualsearch sha256 "  # before the digest at the end of an export, where the format ignores it
 
 Weights = str | os.PathLike[str] | None
 
@@ -108,13 +109,19 @@ class ModelFile:
             return False
 
     def built_path(self) -> Path:
-        """Where the .tflite file is. Raises EncoderNotBuilt, with what to do, where there is none yet."""
+        """Where the .tflite file is. Raises EncoderNotBuilt, with what to do, where there is none yet, and InvalidWeights
+        where it is not as it was written: the fingerprint is of what it was made from."""
         path = self.path
         if not path.is_file():
             name = self.description.name
             raise EncoderNotBuilt(
                 f"{name} has not been built from {self.source} yet; "
                 f"run: manage.py visualsearch_encoder build {name} --weights {self.source}"
+            )
+        if not self.is_exported and not is_whole(path):
+            name = self.description.name
+            raise InvalidWeights(
+                f"{path} is damaged; run: manage.py visualsearch_encoder build {name} --weights {self.source}"
             )
         return path
 
@@ -162,6 +169,24 @@ def _full(name: object) -> str:
     """The dotted path of a name, with its label."""
     stem, at, label = str(name).partition("@")
     return BUNDLED.get(stem, stem) + at + label
+
+
+def sealed(model: bytes) -> bytes:
+    """The model with its digest at the end. Sealed and unsealed, it runs the same."""
+    return model + SEAL + hashlib.sha256(model).hexdigest().encode()
+
+
+def is_whole(path: Path) -> bool:
+    """Whether an export is as it was written, as far as it says: those of earlier versions have no seal."""
+    stat = path.stat()
+    return _is_whole(path, stat.st_mtime_ns, stat.st_size, stat.st_ino)
+
+
+@lru_cache(maxsize=16)
+def _is_whole(path: Path, mtime_ns: int, size: int, inode: int) -> bool:
+    """Read again only after the file changed."""
+    model, seal, digest = path.read_bytes().rpartition(SEAL)
+    return not seal or hashlib.sha256(model).hexdigest().encode() == digest
 
 
 def _digest(path: Path) -> str:

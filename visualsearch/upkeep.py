@@ -83,6 +83,22 @@ def rollback(source: ImageSource, *, force: bool = False) -> tuple[Switch, int]:
     return lifecycle.rollback(source, force=force), catch_up(source)
 
 
+def queue_prune(source: ImageSource, version: int | None = None) -> None:
+    """Has the queue throw away this version, or all retired ones but the last."""
+    conf.load("ENQUEUE")("visualsearch.upkeep.prune", source.name, version)
+
+
+def prune(name: str, version: int | None = None) -> None:
+    """Task: ``lifecycle.prune``. What it refuses is logged; run again, it goes on where it stopped."""
+    try:
+        source = get_source(name)
+        gone = lifecycle.prune(source, only=None if version is None else lifecycle.version(source, version))
+    except (AnotherOperator, SourceNotRegistered, VersionRefused) as error:
+        logger.warning("%s: nothing was thrown away: %s", name, error)
+        return
+    logger.info("%s: versions thrown away: %s", source, ", ".join(map(str, gone)) or "none")
+
+
 def resume(source: ImageSource) -> int | None:
     """Ends a pause, and queues the tasks that were kept meanwhile, images that came several times once. Returns the
     number of images; None where nothing was paused."""

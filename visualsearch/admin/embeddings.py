@@ -21,16 +21,13 @@ from django.utils.translation import gettext_lazy as _
 
 from visualsearch.admin.pictures import LIST_SIDE, PAGE_SIDE, no_picture, picture
 from visualsearch.admin.queueing import queue
+from visualsearch.admin.reading import ReadOnlyAdmin
 from visualsearch.admin.states import badge, is_stale, moment
 from visualsearch.models import ImageEmbedding, VisualIndex
 from visualsearch.sources import ImageSource, all_sources
 
 if TYPE_CHECKING:
     from django.contrib.admin.views.main import ChangeList
-
-    ModelAdmin = admin.ModelAdmin[ImageEmbedding]
-else:
-    ModelAdmin = admin.ModelAdmin
 
 State = ImageEmbedding.State
 REASON_LENGTH = 80
@@ -78,7 +75,7 @@ class CodeFilter(admin.SimpleListFilter):
         return queryset.filter(code=self.value()) if self.value() else None
 
 
-class ImageEmbeddingAdmin(ModelAdmin):
+class ImageEmbeddingAdmin(ReadOnlyAdmin):
     """Read-only. "Retry selected" is offered with the permission ``visualsearch.change_imageembedding``."""
 
     list_display = [
@@ -113,15 +110,6 @@ class ImageEmbeddingAdmin(ModelAdmin):
         "content_hash",
     )
     readonly_fields = fields
-
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
 
     def has_retry_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("visualsearch.change_imageembedding")

@@ -17,6 +17,7 @@ from django.utils.timezone import is_aware, localtime
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from visualsearch.calibration import calibration_in_use
 from visualsearch.models import ImageEmbedding, VisualIndex
 from visualsearch.sources import ImageSource, all_sources
 
@@ -102,6 +103,15 @@ def _words(state: IndexingState) -> str:
 def moment(time: datetime | None) -> str:
     """A time in the reader's zone and language, which wraps where the admin's own column would not."""
     return date_format(localtime(time) if is_aware(time) else time, "SHORT_DATETIME_FORMAT") if time else "-"
+
+
+def calibration_in_words(index: VisualIndex) -> str:
+    """Where the scores of a version come from."""
+    found = calibration_in_use(index.calibration, index.fingerprint)
+    if found == "own":
+        pairs = (index.calibration or {}).get("fitted", {}).get("pairs")
+        return _("fitted to %(pairs)d pairs of this shop") % {"pairs": pairs} if pairs else _("fitted to this shop")
+    return _("calibration of the weights") if found == "bundled" else _("none: not calibrated")
 
 
 def badge(kind: str, words: str, reason: str = "") -> SafeString:

@@ -13,17 +13,14 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
-from visualsearch.admin.states import is_stale
+from visualsearch.admin.reading import ReadOnlyAdmin
+from visualsearch.admin.states import calibration_in_words, is_stale
 from visualsearch.models import ImageEmbedding, VisualIndex
 from visualsearch.sources import all_sources
 from visualsearch.stores import get_store
 
 if TYPE_CHECKING:
     from django.contrib.admin.views.main import ChangeList
-
-    ModelAdmin = admin.ModelAdmin[VisualIndex]
-else:
-    ModelAdmin = admin.ModelAdmin
 
 State = ImageEmbedding.State
 FINGERPRINT_LENGTH = 12
@@ -38,7 +35,7 @@ class Counts:
     failed: int = 0
 
 
-class VisualIndexAdmin(ModelAdmin):
+class VisualIndexAdmin(ReadOnlyAdmin):
     """Read-only. A live version's counts are of its source's images as they are now, a retired one's of its rows."""
 
     list_display = [
@@ -51,6 +48,7 @@ class VisualIndexAdmin(ModelAdmin):
         "pending",
         "failed",
         "has_hnsw_index",
+        "scores",
     ]
     list_filter = ["source", "state"]
     list_per_page = 20  # each version asks the store whether it is prepared
@@ -67,19 +65,11 @@ class VisualIndexAdmin(ModelAdmin):
         "pending",
         "failed",
         "has_hnsw_index",
+        "scores",
         "created_at",
         "activated_at",
     )
     readonly_fields = fields
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return type("ChangeListWithCounts", (_WithCounts, super().get_changelist(request, **kwargs)), {})
@@ -114,6 +104,10 @@ class VisualIndexAdmin(ModelAdmin):
     @admin.display(description=_("HNSW index"), boolean=True)
     def has_hnsw_index(self, index: VisualIndex) -> bool:
         return get_store().is_prepared(index)
+
+    @admin.display(description=_("scores"))
+    def scores(self, index: VisualIndex) -> str:
+        return calibration_in_words(index)
 
 
 class _WithCounts:

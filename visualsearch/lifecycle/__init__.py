@@ -27,4 +27,5 @@ from visualsearch.lifecycle.verifying import verify as verify
 from visualsearch.lifecycle.versions import begin as begin
 from visualsearch.lifecycle.versions import encoder_name as encoder_name
 from visualsearch.lifecycle.versions import ensure_active as ensure_active
+from visualsearch.lifecycle.versions import operating as operating
 from visualsearch.lifecycle.versions import version as version

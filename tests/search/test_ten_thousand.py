@@ -11,12 +11,14 @@ from django.conf import settings
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from benchmarks.gallery import fill, real_vectors
+from benchmarks.gallery import Vectors, fill, pictures
 from catalog.models import Product
 from tests.encoders.built import ensure_built
 from tests.shelf import product_source
 from visualsearch import similar_to
 from visualsearch.encoders import get_encoder
+from visualsearch.encoders.base import Encoder, unit_rows
+from visualsearch.images import open_image
 from visualsearch.models import ImageEmbedding, VisualIndex
 from visualsearch.statements import settings_for
 from visualsearch.stores import get_store
@@ -26,6 +28,24 @@ pytestmark = [pytest.mark.slow, pytest.mark.django_db]
 
 COUNT = 10_000
 QUERIES = 40
+PARTS = [
+    (slice(None), slice(None)),
+    *((slice(y, y + 5), slice(x, x + 5)) for y in (0, 2) for x in (0, 2)),
+]  # of a map of 7 x 7 places
+
+
+def embedded_with_its_parts(encoder: Encoder) -> Vectors:
+    """Unit vectors, float32 (COUNT, dimensions): each picture whole and its four overlapping corners, from one pass.
+
+    A corner lies near its picture as another view of one product does.
+    """
+    paths = pictures()[: COUNT // len(PARTS)]
+    sums = []
+    for start in range(0, len(paths), 64):
+        opened = [open_image(path.read_bytes()) for path in paths[start : start + 64]]
+        places = encoder.feature_map(opened, (224, 224))
+        sums.append(np.stack([places[:, *part].mean(axis=(1, 2)) for part in PARTS], axis=1))
+    return unit_rows(np.concatenate(sums).reshape(COUNT, encoder.dimensions), (COUNT, encoder.dimensions))
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +58,7 @@ def _filled(django_db_setup: None, django_db_blocker: Any, shared_data: Any) -> 
     own = {**settings.VISUALSEARCH, "ENCODER": "mobilenet_v2_compact", "WEIGHTS": weights}
     with override_settings(VISUALSEARCH=own), django_db_blocker.unblock():
         encoder = get_encoder()
-        vectors = real_vectors(encoder, COUNT, settings.BASE_DIR / "var" / "gallery")
+        vectors = embedded_with_its_parts(encoder)
         index = fill(product_source(), encoder, "mobilenet_v2_compact", vectors)
         yield index
         # The graph would outlive the rows, and its number must not come again: it holds vectors of this length alone.

@@ -234,7 +234,8 @@ def page(source: ImageSource, results: Results, context: Mapping[str, Any], wish
     if wishes.get("focus"):
         shown["box"] = results.box
     if results.objects is not None:
-        shown["objects"] = [{**_page(source, thing, context, wishes), "box": thing.box} for thing in results.objects]
+        each: Wishes = {**wishes, "explain": False}
+        shown["objects"] = [{**_page(source, thing, context, each), "box": thing.box} for thing in results.objects]
     answer: dict[str, Any] = ResultsSerializer(shown).data
     return answer
 

@@ -225,7 +225,7 @@ def _exported(file: ModelFile) -> bytes:
 
 
 def converted(model: Any, *, float16: bool = False, calibration: Sequence[npt.NDArray[np.uint8]] = ()) -> bytes:
-    """The content of a .tflite file. The frozen graph is converted: through a saved model it takes eight times as long."""
+    """The content of a .tflite file, of the frozen graph: by way of a saved model it takes eight times as long."""
     tensorflow = import_tensorflow()
     signature = [tensorflow.TensorSpec(model.inputs[0].shape, tensorflow.float32, name="pixels")]
     call = tensorflow.function(lambda batch: model(batch, training=False), input_signature=signature)

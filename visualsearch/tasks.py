@@ -15,11 +15,13 @@ from django.utils import timezone
 
 from visualsearch import lifecycle, pausing, workers
 from visualsearch.conf import conf
-from visualsearch.exceptions import MissingExtra, SourceNotRegistered
+from visualsearch.exceptions import MissingExtra, SourceNotRegistered, StoreError
 from visualsearch.sources import ImageSource, get_source
 from visualsearch.statements import settings_for
 
 logger = logging.getLogger(__name__)
+
+SKEW = timedelta(days=1)  # by which clocks of machines may differ, or be set back, without a task having to wait
 
 
 def enqueue(function: str, *args: Any, delay: float = 0) -> None:
@@ -52,6 +54,11 @@ def _broker() -> Any:
         @staticmethod
         def get_connection(list_key: str | None = None) -> Any:
             return OrmQ.objects.using(Conf.ORM)
+
+        def enqueue(self, task: str) -> Any:
+            # Due by every clock: a worker takes what its own clock says is past.
+            due = timezone.now() - SKEW
+            return self.get_connection().create(key=self.list_key or Conf.CLUSTER_NAME, payload=task, lock=due).pk
 
     elsewhere = Conf.BROKER_CLASS or Conf.IRON_MQ or isinstance(Conf.SQS, dict) or not Conf.ORM
     return get_broker() if elsewhere else SameConnection()
@@ -163,5 +170,8 @@ def index_images(source_name: str, pks: list[str], force: bool = False) -> None:
     for attempts, again in outcome.retry.items():
         delay = conf.RETRY_DELAYS[attempts - 1]
         conf.load("ENQUEUE")("visualsearch.tasks.index_images", source_name, again, force, delay=delay)
-    lifecycle.prepare(source)
+    try:
+        lifecycle.prepare(source)
+    except StoreError as error:  # the images are indexed and found; the next task makes the graph, or reconcile does
+        logger.error("%s: %s", source, error)
     workers.seen()

@@ -93,8 +93,9 @@ def _is_stuck(row: Any) -> bool:
     """Nobody is at it, and no retry is to come."""
     delays = conf.RETRY_DELAYS
     delay = delays[min(row.attempts, len(delays)) - 1] if row.code == STORAGE_ERROR and delays else 0
-    limit = timezone.now() - timedelta(seconds=PATIENCE + delay)
-    return bool(row.claimed_at is None or row.claimed_at < limit)
+    now, patience = timezone.now(), timedelta(seconds=PATIENCE + delay)
+    # One that will begin is of before the clock was set back.
+    return bool(row.claimed_at is None or not now - patience <= row.claimed_at <= now + patience)
 
 
 def _is_settled(row: Any, file: str) -> bool:

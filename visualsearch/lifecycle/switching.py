@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 from django.db import router, transaction
 from django.db.models import F
@@ -87,8 +88,11 @@ def _switch(source: ImageSource, index: VisualIndex) -> int | None:
         if index.pk not in [version.pk for version in versions]:
             raise VersionRefused(f"Version {index.pk} of {source} is there no more.")
         before = next((version.pk for version in versions if version.state == State.ACTIVE), None)
+        # After all others', even where the clock was set back: a rollback goes by it.
+        times = [version.activated_at + timedelta(microseconds=1) for version in versions if version.activated_at]
+        now = max([timezone.now(), *times])
         VisualIndex.objects.of(source).active().update(state=State.RETIRED)
-        VisualIndex.objects.filter(pk=index.pk).update(state=State.ACTIVE, activated_at=timezone.now())
+        VisualIndex.objects.filter(pk=index.pk).update(state=State.ACTIVE, activated_at=now)
     return before
 
 
@@ -113,7 +117,8 @@ def _outwait_searches(source: ImageSource) -> None:
     """A search that began before the last switch still reads the version that was active then."""
     active = active_index(source)
     if active and active.activated_at:
-        time.sleep(max(0.0, GRACE - (timezone.now() - active.activated_at).total_seconds()))
+        since = (timezone.now() - active.activated_at).total_seconds()  # below 0 after the clock was set back
+        time.sleep(min(GRACE, max(0.0, GRACE - since)))
 
 
 def _throw_away(index: VisualIndex) -> int:

@@ -21,6 +21,7 @@ ENCODERS = {
     "query": "mobilenet_v2_compact",
     "versions": "mobilenet_v2",
     "reconcile": "visualsearch.testing.FakeEncoder",
+    "duplicates": "mobilenet_v2_compact",
     "encoder": "mobilenet_v2",
     "weights": "mobilenet_v2",
 }

@@ -25,7 +25,7 @@ FLOORS: tuple[set[str], ...] = (
     {"handlers"},
     {"upkeep"},
     {"tasks"},
-    {"lifecycle", "status", "drift"},
+    {"lifecycle", "status", "drift", "duplicates"},
     {"indexing", "search", "regions", "pairs", "evaluation", "projection"},
     {"pausing", "workers", "usage"},
     {"encoders", "stores", "sources", "images", "thumbnails", "montage", "signals"},

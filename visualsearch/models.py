@@ -45,6 +45,8 @@ class VisualIndex(models.Model):
     activated_at = models.DateTimeField(_("activated"), null=True, editable=False)
     # What visualsearch_calibrate fitted to this shop's pairs; null: the calibration that came with the weights, if any.
     calibration = models.JSONField(_("calibration"), null=True, editable=False)
+    # How near two pictures of it are that are nearly the same, and when that was found out (search/sameness.py).
+    nearness = models.JSONField(_("nearness"), null=True, editable=False)
 
     objects = VisualIndexQuerySet.as_manager()
 
@@ -240,8 +242,8 @@ class DuplicatePair(models.Model):
     class Meta:
         verbose_name = _("near-duplicate")
         verbose_name_plural = _("near-duplicates")
-        default_permissions: ClassVar[list[str]] = ["view"]
-        permissions: ClassVar[list[tuple[str, str]]] = [
+        default_permissions = ["view"]
+        permissions = [
             ("search_duplicatepair", "Can have near-duplicates searched for"),
             ("dismiss_duplicatepair", "Can dismiss near-duplicates"),
         ]
@@ -266,7 +268,7 @@ class DismissedPair(models.Model):
         verbose_name = _("dismissed near-duplicate")
         verbose_name_plural = _("dismissed near-duplicates")
         ordering = ["-pk"]
-        default_permissions: ClassVar[list[str]] = ["view", "delete"]
+        default_permissions = ["view", "delete"]
         constraints = [
             models.UniqueConstraint(fields=["source", "first", "second"], name="visualsearch_one_dismissed_pair"),
         ]

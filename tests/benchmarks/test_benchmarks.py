@@ -78,6 +78,8 @@ def test_figures_are_of_what_was_asked(results: dict[str, Any]) -> None:
     assert [results["versions"][fault] for fault in ("errors", "empty", "mixed")] == [0, 0, 0]
     assert (results["reconcile"]["images"], results["reconcile"]["with_drift"]) == (500, 50)
     assert results["reconcile"]["peak_mb"] > 0
+    assert (results["duplicates"]["recall"], results["duplicates"]["wrong"]) == (1, 0)
+    assert results["duplicates"]["exact_pairs"] > 0
     assert [gallery["product_rows"] for gallery in results["query"]["galleries"]] == [10, 10]
     (litert,) = results["encoder"]["runtimes"]
     assert litert["one_ms"] > 0

@@ -69,6 +69,8 @@ def test_a_pause_and_a_worker_are_seen(boss: Client, shelves: Shelves) -> None:
     pausing.hold("product", "visualsearch.tasks.index_images", "product", ["1"], False)
     html = boss.get(PAGE).content.decode()
     assert "Indexing is paused since" in html
+    assert "images/s" not in html, "nothing is left to wait for while it is paused"
+    assert re.fullmatch(r"\d seconds? ago", figures(html)["Worker last seen"])
     assert "1 task waits." in html
     assert "No worker was seen" not in html
     assert "resume" in buttons(html)

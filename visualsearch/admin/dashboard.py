@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -11,14 +12,14 @@ from django.contrib import messages
 from django.contrib.admin.utils import quote
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import NoReverseMatch, URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.http import urlencode
 from django.utils.timesince import timesince
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, ngettext
+from django.utils.translation import ngettext
 
 from visualsearch.admin.operations import OPERATIONS, Operation, Situation
 from visualsearch.admin.queueing import in_words
@@ -33,6 +34,7 @@ from visualsearch.status import SourceStatus, status_of
 logger = logging.getLogger(__name__)
 
 PAGE = "visualsearch_indexedsource"
+ONE_UNIT = 90  # seconds up to which a time is told in seconds
 
 
 @dataclass(frozen=True)
@@ -124,7 +126,7 @@ class IndexedSourceAdmin(ReadOnlyAdmin):
         return Card(
             status=status,
             left=_left(status.rate, status.eta_s),
-            worker=timesince(status.worker_seen_at) if status.worker_seen_at else "",
+            worker=_ago(status.worker_seen_at) if status.worker_seen_at else "",
             failures=[
                 Failure(code, count, self._failed_page(request, status, code))
                 for code, count in status.failed_by_code.items()
@@ -172,16 +174,18 @@ class IndexedSourceAdmin(ReadOnlyAdmin):
             page = reverse("admin:visualsearch_imageembedding_changelist", current_app=self.admin_site.name)
         except NoReverseMatch:
             return ""
-        return f"{page}?{urlencode({'state': 'failed', 'code': code, 'index__id__exact': status.version or 0})}"
+        query: dict[str, Any] = {"state": "failed", "code": code, "index__id__exact": status.version}
+        return f"{page}?{urlencode(query)}"
 
     def operate(self, request: HttpRequest, name: str, *, operation: Operation) -> HttpResponse:
-        """Asks (GET) and does it (POST). 403 without the permission, 404 for a source that is not registered."""
+        """Asks (GET) and does it (POST). 403 without the permission."""
         if not _may(request, operation):
             raise PermissionDenied
         try:
             source = get_source(name)
         except SourceNotRegistered as error:
-            raise Http404(str(error)) from error
+            messages.error(request, str(error))
+            return HttpResponseRedirect(self._address("changelist"))
         form = operation.form(source, request.POST if request.method == "POST" else None)
         if request.method == "POST" and form.is_valid():
             self._perform(request, source, operation, form.cleaned_data)
@@ -216,17 +220,21 @@ def _may(request: HttpRequest, operation: Operation) -> bool:
     return request.user.has_perm(f"visualsearch.{operation.permission}_indexedsource")
 
 
+def _ago(time: datetime) -> str:
+    """How long ago that was, without the word."""
+    seconds = max(0, round((timezone.now() - time).total_seconds()))
+    return _seconds(seconds) if seconds < ONE_UNIT else timesince(time)
+
+
+def _seconds(seconds: int) -> str:
+    return ngettext("%(count)d second", "%(count)d seconds", seconds) % {"count": seconds}
+
+
 def _left(rate: float | None, seconds: int | None) -> str:
     """Rate and time left in words; nothing where neither is known."""
     if not rate or seconds is None:
         return ""
-    speed = gettext_lazy("%(rate)s images/s") % {"rate": f"{rate:g}"}
-    if seconds < 90:
-        left = ngettext("%(count)d second left", "%(count)d seconds left", seconds) % {"count": seconds}
-    elif seconds < 90 * 60:
-        minutes = round(seconds / 60)
-        left = ngettext("%(count)d minute left", "%(count)d minutes left", minutes) % {"count": minutes}
-    else:
-        hours = round(seconds / 3600)
-        left = ngettext("%(count)d hour left", "%(count)d hours left", hours) % {"count": hours}
-    return f"{speed}, {left}"
+    now = timezone.now()
+    # timesince counts whole minutes at least, and names two units.
+    left = _seconds(seconds) if seconds < ONE_UNIT else timesince(now - timedelta(seconds=seconds), now, depth=1)
+    return _("%(rate)s images/s, %(time)s left") % {"rate": f"{rate:g}", "time": left}

@@ -1,0 +1,70 @@
+"""The dashboard in a real Chromium: wide and narrow, light and dark, and a button pressed."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+from django.utils import timezone
+
+from tests import shelf
+from tests.admin.conftest import Shelves
+from tests.browser.conftest import Visit, chromium
+from visualsearch import lifecycle
+from visualsearch.models import IndexedSource, SearchCount, VisualIndex
+from visualsearch.stores import get_store
+
+__all__ = ["chromium"]
+
+pytestmark = pytest.mark.browser
+
+PAGE = "/admin/visualsearch/indexedsource/"
+SCROLLS = "document.documentElement.scrollWidth > document.documentElement.clientWidth"
+
+
+def visit(browser: Any, address: str, width: int, dark: bool) -> Visit:
+    context = browser.new_context(
+        viewport={"width": width, "height": 1000}, color_scheme="dark" if dark else "light", locale="en-GB"
+    )
+    client = Client()
+    client.force_login(User.objects.get_or_create(username="boss", is_staff=True, is_superuser=True)[0])
+    cookie = client.cookies["sessionid"].value
+    context.add_cookies([{"name": "sessionid", "value": cookie, "url": address}])
+    begun = Visit(context.new_page(), address)
+    begun.page.set_default_timeout(30_000)
+    begun.page.on("pageerror", lambda error: begun.troubles.append(f"script: {error}"))
+    begun.page.on("response", lambda r: r.status < 400 or begun.troubles.append(f"{r.status}: {r.url}"))
+    return begun
+
+
+def test_dashboard(transactional_db: None, shelves: Shelves, chromium: Any, live_server: Any) -> None:
+    source = shelf.product_source()
+    lifecycle.build(lifecycle.begin(source, "tests.lifecycle.encoders.RedEncoder"), source, chunk=8)
+    for kind, outcome, bucket, count in [("similar", "answered", 3, 412), ("photo", "answered", 5, 38)]:
+        SearchCount.objects.create(
+            source="product", day=timezone.localdate(), kind=kind, outcome=outcome, bucket=bucket, count=count
+        )
+    IndexedSource.objects.create(name="product", worker_seen_at=timezone.now() - timedelta(seconds=20))
+    for width, dark in ((1440, False), (390, True)):
+        here = visit(chromium, live_server.url, width, dark)
+        here.go(PAGE)
+        assert not here.page.evaluate(SCROLLS), "nothing makes the page wider than the screen"
+        here.picture(f"dashboard-{width}")
+        here.page.get_by_role("link", name="Build a version").click()
+        assert not here.page.evaluate(SCROLLS)
+        here.picture(f"dashboard-build-{width}")
+        here.go(PAGE)
+        here.page.get_by_role("link", name="Resume" if dark else "Pause").click()
+        here.page.get_by_role("button", name="Resume" if dark else "Pause").click()
+        here.page.wait_for_url(f"**{PAGE}")
+        assert here.page.get_by_text("Indexing is paused since").count() == (0 if dark else 1)
+        here.picture(f"dashboard-pressed-{width}")
+        here.page.get_by_role("link", name="History").click()
+        assert here.page.get_by_text("Pause: Indexing is paused").count() == 1
+        assert here.troubles == []
+        here.page.context.close()
+    VisualIndex.objects.all().delete()
+    get_store().drop_leftovers()

@@ -12,12 +12,12 @@ import contextlib
 import logging
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
-from django.db import connections, models, router, transaction
+from django.db import OperationalError, connections, models, router
 from django.db.models.functions import Cast
 from django.utils import timezone
 from PIL import Image
@@ -26,8 +26,10 @@ from visualsearch.conf import conf
 from visualsearch.encoders import configured, get_encoder
 from visualsearch.encoders.base import Encoder, Vectors
 from visualsearch.exceptions import EncoderError, EncoderNotBuilt, FingerprintMismatch, ImageRefused, InvalidWeights
-from visualsearch.images import content_hash, open_image, read_limited
+from visualsearch.images import content_hash, open_image, read_whole
+from visualsearch.locks import short_transaction, waited_too_long
 from visualsearch.models import ImageEmbedding, VisualIndex, rows
+from visualsearch.readers import Overdue, Read, Readers
 from visualsearch.signals import post_failed, post_indexed
 from visualsearch.sources import ImageSource
 from visualsearch.stores import get_store
@@ -89,8 +91,7 @@ def index_images(index: VisualIndex, source: ImageSource, pks: Iterable[Any], *,
     """
     encoder = encoder_of(index)
     wanted = [str(pk) for pk in pks]
-    attempts, removed = _claim(index, source, wanted)
-    outcome = Outcome(removed=removed)
+    attempts, outcome = _claim(index, source, wanted)
     group: list[Attempt] = []
     for batch in _loaded(source, encoder, attempts, force):
         _encode(encoder, batch)
@@ -156,27 +157,44 @@ def _text(expression: Any) -> Cast:
     return Cast(expression, models.CharField())
 
 
-def _claim(index: VisualIndex, source: ImageSource, pks: Sequence[str]) -> tuple[list[Attempt], int]:
-    """Makes missing rows and takes the claim of each. Returns the attempts and the number of rows removed.
+def _claim(index: VisualIndex, source: ImageSource, pks: Sequence[str]) -> tuple[list[Attempt], Outcome]:
+    """Makes missing rows and takes the claim of each.
 
-    The images are read under FOR KEY SHARE, the lock that a foreign key takes: a delete under way is waited for, and no
-    row is made for an image that is about to go; ordinary saves are not held up.
+    Where somebody keeps some of them locked for too long, the others are taken without these, which are tried again.
     """
-    with transaction.atomic(using=router.db_for_write(ImageEmbedding)):
-        files = locked_files(source, pks)
-        gone = [pk for pk in pks if pk not in files]
-        removed = rows(index, object_id__in=gone).count() if gone else 0
-        if gone:
+    try:
+        return _claimed(index, source, pks, wait=True)
+    except OperationalError as error:
+        if not waited_too_long(error) or not conf.RETRY_DELAYS:
+            raise
+    return _claimed(index, source, pks, wait=False)
+
+
+def _claimed(
+    index: VisualIndex, source: ImageSource, pks: Sequence[str], *, wait: bool
+) -> tuple[list[Attempt], Outcome]:
+    """The images are read under FOR KEY SHARE, the lock that a foreign key takes: a delete under way is waited for, and
+    no row is made for an image that is about to go; ordinary saves are not held up."""
+    outcome = Outcome()
+    with short_transaction(router.db_for_write(ImageEmbedding)):
+        files = locked_files(source, pks, wait=wait)
+        there = files.keys() if wait else _with_file(source, pks)
+        if gone := [pk for pk in pks if pk not in there]:
+            outcome.removed = rows(index, object_id__in=gone).count()
             get_store().delete(index, gone)
         ImageEmbedding.objects.bulk_create(
             [ImageEmbedding(index=index, object_id=pk) for pk in sorted(files)], ignore_conflicts=True
         )
-        claimed = rows(index, object_id__in=files).order_by("object_id").select_for_update(no_key=True)
+        claimed = rows(index, object_id__in=files).order_by("object_id")
+        claimed = claimed.select_for_update(no_key=True, skip_locked=not wait)
         held = list(claimed.defer("vector").annotate(has_vector=models.Q(vector__isnull=False)))
-        rows(index, object_id__in=files).update(
+        rows(index, object_id__in=[row.object_id for row in held]).update(
             claim=models.F("claim") + 1, attempts=models.F("attempts") + 1, claimed_at=timezone.now()
         )
-    return [_attempt(row, files[row.object_id]) for row in held], removed
+    if not wait and (locked := sorted(set(there) - {row.object_id for row in held})):
+        logger.warning("%s: %s images are locked by somebody's transaction; tried again later.", source, len(locked))
+        outcome.retry[1] = locked
+    return [_attempt(row, files[row.object_id]) for row in held], outcome
 
 
 def _attempt(row: Any, file: str) -> Attempt:
@@ -185,21 +203,30 @@ def _attempt(row: Any, file: str) -> Attempt:
     return Attempt(row.object_id, file, row.claim + 1, attempts, row.content_hash, settled)
 
 
-def locked_files(source: ImageSource, pks: Sequence[str]) -> dict[str, str]:
-    """The names of the images' files by primary key, of those that have one, locked until the transaction ends.
+def locked_files(source: ImageSource, pks: Sequence[str], *, wait: bool = True) -> dict[str, str]:
+    """The names of the images' files by primary key, of those that have one, locked until the transaction ends. Without
+    ``wait`` those are left out that somebody else has locked.
 
     Names, not instances: an ImageField with dimension fields may open the file whenever an instance is made.
     """
     if not pks:
         return {}
-    to_python = source.pk_field.to_python
-    found = source.with_file().order_by("pk").filter(pk__in=[to_python(pk) for pk in pks])
+    found = _named(source, pks)
     sql, params = found.values_list("pk", source.image_field).query.sql_with_params()
     connection = connections[found.db]
     table = connection.ops.quote_name(source.model._meta.db_table)
     with connection.cursor() as cursor:
-        cursor.execute(f"{sql} FOR KEY SHARE OF {table}", params)
+        cursor.execute(f"{sql} FOR KEY SHARE OF {table}{'' if wait else ' SKIP LOCKED'}", params)
         return {str(pk): name for pk, name in cursor.fetchall()}
+
+
+def _named(source: ImageSource, pks: Sequence[str]) -> models.QuerySet[Any]:
+    to_python = source.pk_field.to_python
+    return source.with_file().order_by("pk").filter(pk__in=[to_python(pk) for pk in pks])
+
+
+def _with_file(source: ImageSource, pks: Sequence[str]) -> set[str]:
+    return {str(pk) for pk in _named(source, pks).values_list("pk", flat=True)}
 
 
 def _loaded(source: ImageSource, encoder: Encoder, attempts: list[Attempt], force: bool) -> Iterator[list[Attempt]]:
@@ -209,14 +236,22 @@ def _loaded(source: ImageSource, encoder: Encoder, attempts: list[Attempt], forc
     """
     size = encoder.batch_size
     batches = [attempts[start : start + size] for start in range(0, len(attempts), size)]
-    ahead: deque[list[Future[Attempt]]] = deque()
-    with ThreadPoolExecutor(max_workers=max(1, conf.THREADS), thread_name_prefix="visualsearch") as pool:
+    ahead: deque[list[tuple[Attempt, Read[Attempt]]]] = deque()
+    with Readers(conf.THREADS, conf.STORAGE_TIMEOUT) as readers:
         for batch in batches:
-            ahead.append([pool.submit(_load, source, encoder, attempt, force) for attempt in batch])
+            # Copies, so that a read that comes back after it was given up changes nothing any more.
+            ahead.append([(one, readers.submit(partial(_load, source, encoder, replace(one), force))) for one in batch])
             if len(ahead) > 2:
-                yield [future.result() for future in ahead.popleft()]
+                yield [_result(readers, *begun) for begun in ahead.popleft()]
         while ahead:
-            yield [future.result() for future in ahead.popleft()]
+            yield [_result(readers, *begun) for begun in ahead.popleft()]
+
+
+def _result(readers: Readers, attempt: Attempt, read: Read[Attempt]) -> Attempt:
+    try:
+        return readers.result(read)
+    except Overdue as overdue:
+        return replace(attempt, code=STORAGE_ERROR, reason=str(overdue))
 
 
 def _load(source: ImageSource, encoder: Encoder, attempt: Attempt, force: bool) -> Attempt:
@@ -235,7 +270,7 @@ def _load(source: ImageSource, encoder: Encoder, attempt: Attempt, force: bool) 
 def _read(source: ImageSource, attempt: Attempt) -> bytes | None:
     try:
         with contextlib.closing(source.storage.open(attempt.file, "rb")) as file:
-            return read_limited(file)
+            return read_whole(file)
     except ImageRefused:
         raise
     except FileNotFoundError:
@@ -274,7 +309,7 @@ def _settle(index: VisualIndex, source: ImageSource, group: list[Attempt]) -> Ou
     """Writes all of a group, each image by itself right."""
     outcome = Outcome()
     encoder_of(index)  # weights that were replaced under a running worker: nothing is written of what they made
-    with transaction.atomic(using=router.db_for_write(ImageEmbedding)):
+    with short_transaction(router.db_for_write(ImageEmbedding)):
         held = _still_ours(index, group)
         ours = [attempt for attempt in group if attempt.object_id in held]
         outcome.superseded = len(group) - len(ours)

@@ -26,6 +26,34 @@ def settings_for(connection: BaseDatabaseWrapper, settings: str) -> Iterator[Non
             yield
         return
 
+    with connection.execute_wrapper(_together(settings)):
+        yield
+
+
+@contextlib.contextmanager
+def settings_first(connection: BaseDatabaseWrapper, settings: str) -> Iterator[None]:
+    """The same for a block that is a transaction already: they go in front of its first statement."""
+    if binds_on_server(connection):
+        with connection.cursor() as cursor:
+            cursor.execute(settings)
+        yield
+        return
+    wrapper = _together(settings)
+
+    def first(execute: Any, sql: str, params: Any, many: bool, context: dict[str, Any]) -> Any:
+        nonlocal wrapper
+        sent, wrapper = wrapper, _as_it_is
+        return sent(execute, sql, params, many, context)
+
+    with connection.execute_wrapper(first):
+        yield
+
+
+def _as_it_is(execute: Any, sql: str, params: Any, many: bool, context: dict[str, Any]) -> Any:
+    return execute(sql, params, many, context)
+
+
+def _together(settings: str) -> Any:
     def together(execute: Any, sql: str, params: Any, many: bool, context: dict[str, Any]) -> Any:
         result = execute(settings + sql, params, many, context)
         cursor = context["cursor"].cursor
@@ -33,8 +61,7 @@ def settings_for(connection: BaseDatabaseWrapper, settings: str) -> Iterator[Non
             pass
         return result
 
-    with connection.execute_wrapper(together):
-        yield
+    return together
 
 
 def binds_on_server(connection: BaseDatabaseWrapper) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -34,7 +35,7 @@ def assert_true_rows(*, sample: int = 40) -> None:
 
 
 def assert_true_vector(row: Any) -> None:
-    content = default_storage.open(row.file).read()
+    content = Path(default_storage.path(row.file)).read_bytes()
     assert row.content_hash == content_hash(content)
     (again,) = get_encoder().encode([open_image(content)])
     assert float(np.dot(np.asarray(row.vector), again)) > SAME

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from django.db import connections, models
@@ -15,9 +15,10 @@ from django.utils import timezone
 from visualsearch.conf import conf
 from visualsearch.drift.finding import Drift, Kind
 from visualsearch.exceptions import ImageRefused
-from visualsearch.images import content_hash, read_limited
+from visualsearch.images import content_hash, read_whole
 from visualsearch.indexing import FILE_MISSING, STORAGE_ERROR
 from visualsearch.models import ImageEmbedding, VisualIndex
+from visualsearch.readers import Overdue, Readers
 from visualsearch.sources import ImageSource
 
 STEP = 1_000  # images of one statement
@@ -118,9 +119,15 @@ def _file(source: ImageSource, row: Any, seen: _Seen) -> Iterator[Drift]:
 
 def _looked_at(source: ImageSource, names: dict[str, str], since: datetime | None) -> Iterator[tuple[str, _Seen]]:
     """Files as they are now, read by a few threads that keep nothing but the hash."""
-    with ThreadPoolExecutor(max_workers=max(1, conf.THREADS), thread_name_prefix="visualsearch") as pool:
-        seen = pool.map(lambda name: _look(source, name, since), names.values())
-        yield from ((key, found) for key, found in zip(names, seen, strict=True) if found is not None)
+    with Readers(conf.THREADS, conf.STORAGE_TIMEOUT) as readers:
+        reads = [readers.submit(partial(_look, source, name, since)) for name in names.values()]
+        for key, read in zip(names, reads, strict=True):
+            try:
+                found = readers.result(read)
+            except Overdue as overdue:
+                found = _Seen(UNREADABLE, str(overdue))
+            if found is not None:
+                yield key, found
 
 
 def _look(source: ImageSource, name: str, since: datetime | None) -> _Seen | None:
@@ -133,7 +140,7 @@ def _look(source: ImageSource, name: str, since: datetime | None) -> _Seen | Non
                 if (modified if timezone.is_aware(modified) else timezone.make_aware(modified)) < since:
                     return None
         with contextlib.closing(storage.open(name, "rb")) as file:
-            return _Seen(content_hash(read_limited(file)))
+            return _Seen(content_hash(read_whole(file)))
     except ImageRefused:
         return _Seen(REFUSED)
     except FileNotFoundError:

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from functools import partial
 
 import numpy as np
 from django.db import models
 from django.db.models.functions import Cast
 
+from visualsearch.conf import conf
 from visualsearch.drift.finding import Drift, Kind
 from visualsearch.encoders.base import Encoder
 from visualsearch.exceptions import EncoderError, ImageRefused
-from visualsearch.images import content_hash, open_image, read_limited
+from visualsearch.images import content_hash, open_image, read_whole
 from visualsearch.indexing import encoder_of
 from visualsearch.models import ImageEmbedding, VisualIndex, rows
+from visualsearch.readers import within
 from visualsearch.sources import ImageSource
 from visualsearch.stores import Condition, get_store
 
@@ -89,6 +92,11 @@ def _encoded_anew(
         yield from _compared(source, index, encoder, batch)
 
 
+def _content(source: ImageSource, name: str) -> bytes:
+    with contextlib.closing(source.storage.open(name, "rb")) as file:
+        return read_whole(file)
+
+
 def _compared(
     source: ImageSource, index: VisualIndex, encoder: Encoder, batch: list[ImageEmbedding]
 ) -> Iterator[Drift]:
@@ -97,8 +105,7 @@ def _compared(
         for row in batch[start : start + encoder.batch_size]:
             # Files that cannot be read or have changed are drift of another kind, which is found elsewhere.
             with contextlib.suppress(ImageRefused, OSError, ValueError):
-                with contextlib.closing(source.storage.open(row.file, "rb")) as file:
-                    content = read_limited(file)
+                content = within(conf.STORAGE_TIMEOUT, partial(_content, source, row.file))
                 if content_hash(content) == row.content_hash:
                     pictures.append(encoder.prepare(open_image(content)))
                     read.append(row)

@@ -8,8 +8,8 @@ order in which a file passes them: ``reading`` (bytes), ``formats`` (what is it,
 
 from __future__ import annotations
 
-from visualsearch.images.decoding import open_image
+from visualsearch.images.decoding import open_image, upright_size
 from visualsearch.images.formats import accepted_formats
-from visualsearch.images.reading import content_hash, read_limited
+from visualsearch.images.reading import content_hash, read_limited, read_whole
 
-__all__ = ["accepted_formats", "content_hash", "open_image", "read_limited"]
+__all__ = ["accepted_formats", "content_hash", "open_image", "read_limited", "read_whole", "upright_size"]

@@ -7,6 +7,7 @@ import io
 from PIL.BmpImagePlugin import BmpImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
+from visualsearch.conf import conf
 from visualsearch.exceptions import FileTooLarge, TruncatedImage
 from visualsearch.images.directory import exif_orientation
 from visualsearch.images.limits import check_size
@@ -14,6 +15,9 @@ from visualsearch.images.reading import megabytes
 from visualsearch.images.streams import Undecoded
 
 _RUN_LENGTHS = (b"\1\0\0\0", b"\2\0\0\0")  # of 8 and of 4 bits
+# What libwebp (its decoder of animations, which Pillow takes for all) and libheif take for a pixel, measured.
+_WEBP_BYTES, _HEIF_BYTES = 16, 7
+_MAX_WEBP_PIXELS = 25_000_000
 _MAX_RUN_LENGTH_BYTES = 4 * 1024 * 1024
 
 
@@ -34,7 +38,8 @@ def _webp_size(data: bytes) -> tuple[int, int]:
 
 def open_webp(data: bytes) -> Undecoded:
     """The first frame of a WebP. The decoder takes its canvas on opening, so that the size is read before."""
-    check_size(_webp_size(data))
+    limit = min(conf.MAX_PIXELS, _MAX_WEBP_PIXELS)
+    check_size(_webp_size(data), limit=limit, what="WebP images", bytes_a_pixel=_WEBP_BYTES)
     image = WebPImageFile(io.BytesIO(data))
     return image, exif_orientation(image.info.get("exif", b""))
 
@@ -44,7 +49,7 @@ def open_heif(data: bytes) -> Undecoded:
     import pillow_heif  # an extra: formats.identify() has made sure that it is there
 
     file = pillow_heif.open_heif(io.BytesIO(data), convert_hdr_to_8bit=True)
-    check_size(file.size)
+    check_size(file.size, bytes_a_pixel=_HEIF_BYTES)
     return file.to_pillow(), 1
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TypeVar
 
 from PIL import Image
 from PIL.JpegImagePlugin import JpegImageFile
@@ -12,7 +13,7 @@ from visualsearch.exceptions import ImageRefused, TooManyPixels, TruncatedImage
 from visualsearch.images import avif, containers, streams, tiff
 from visualsearch.images.colour import reduced_rgb
 from visualsearch.images.formats import identify
-from visualsearch.images.limits import check_pixels
+from visualsearch.images.limits import check_pixels, room
 from visualsearch.images.reading import Readable, check_length, read_limited
 from visualsearch.images.streams import Undecoded
 
@@ -41,6 +42,8 @@ _TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+_QUARTER_TURNS = range(5, 9)
+Made = TypeVar("Made")
 
 
 def _draft(image: JpegImageFile, side: int) -> None:
@@ -90,8 +93,29 @@ def open_image(
     else:
         data = read_limited(source, limit)
     name = identify(data)
+    return _refusing(data, name, lambda: _decoded(data, name, side))
+
+
+def upright_size(data: bytes) -> tuple[int, int]:
+    """Width and height in pixels, upright, of the picture that ``open_image`` would make, were it not reduced.
+
+    Reads headers alone, of all formats but HEIF. Django's ``get_image_dimensions`` reads all metadata, and raises
+    where that is too much. Raises subclasses of ImageRefused.
+    """
+    name = identify(data)
+
+    def measured() -> tuple[int, int]:
+        image, orientation = OPENERS[name](data)
+        return (image.height, image.width) if orientation in _QUARTER_TURNS else image.size
+
+    return _refusing(data, name, measured)
+
+
+def _refusing(data: bytes, name: str, make: Callable[[], Made]) -> Made:
+    """What ``make`` makes of a file of this format. Raises subclasses of ImageRefused, whatever happens."""
     try:
-        return _decoded(data, name, side)
+        with room.entered():
+            return make()
     except ImageRefused:
         raise
     except MemoryError as exc:

@@ -60,3 +60,19 @@ def read_limited(file: Readable, limit: int | None = None) -> bytes:
     if left <= 0:
         raise FileTooLarge(f"The file is larger than {megabytes(limit)} ({limit} bytes).")
     return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+class ShortRead(OSError):
+    """A storage gave less than the whole file, and said nothing of it."""
+
+
+def read_whole(file: Readable) -> bytes:
+    """The same of a storage's file, which says its ``size`` in bytes where it knows it. Raises ShortRead as well."""
+    content = read_limited(file)
+    try:
+        size = int(getattr(file, "size", None) or 0)
+    except Exception:  # a storage may raise anything
+        size = 0
+    if len(content) < size:
+        raise ShortRead(f"the storage gave {len(content)} of the file's {size} bytes")
+    return content

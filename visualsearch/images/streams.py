@@ -104,12 +104,17 @@ def open_jpeg(data: bytes) -> Undecoded:
     frame = _frame(data)
     buffered = frame.progressive or data[frame.scans_at + 2] < frame.components
     if buffered:
-        check_size(frame.size, limit=min(conf.MAX_PIXELS, conf.MAX_JPEG_PIXELS), what="progressive JPEGs")
+        check_size(
+            frame.size,
+            limit=min(conf.MAX_PIXELS, conf.MAX_JPEG_PIXELS),
+            what="progressive JPEGs",
+            bytes_a_pixel=2 * frame.components,  # all coefficients
+        )
         scans = _count_scans(data, frame.scans_at)
         if scans > _MAX_SCANS or scans * frame.size[0] * frame.size[1] > _MAX_SCANNED_PIXELS:
             raise TruncatedImage(f"The progressive JPEG has {scans} scans, more than its size allows to decode.")
     else:
-        check_size(frame.size, limit=conf.MAX_JPEG_PIXELS, what="JPEGs")
+        check_size(frame.size, limit=conf.MAX_JPEG_PIXELS, what="JPEGs", bytes_a_pixel=0)  # at a reduced scale
     stream = b"".join([*frame.kept, b"\xff\xda", memoryview(data)[frame.scans_at :]])
     return JpegImageFile(io.BytesIO(stream)), frame.orientation
 

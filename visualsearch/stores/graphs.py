@@ -8,23 +8,25 @@ negative, so that their signs alone would say little.
 
 from __future__ import annotations
 
+import contextlib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from django.db import connections, models, router
+from django.db import OperationalError, connections, models, router
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models.functions import Cast
 from pgvector.django import BitField, CosineDistance, HalfVectorField
 
 from visualsearch.conf import conf
 from visualsearch.exceptions import StoreError
-from visualsearch.locks import Space, advisory_lock
+from visualsearch.locks import Space, advisory_lock, lock_timeout, long_transaction, waited_too_long
 from visualsearch.models import ImageEmbedding, VisualIndex
 from visualsearch.stores.base import Condition
 
 MAX_DIMENSIONS = 16_000  # of pgvector's types
 MAX_HALF_DIMENSIONS = 4_000  # of an HNSW index over halfvec
+PATIENCE = 60.0  # seconds that a graph waits for transactions that began before, when it is made and when it is dropped
 CENTRE_SAMPLE = 2_000  # vectors whose mean the bits are taken against
 GRAPH, BITS = "visualsearch_hnsw_", "visualsearch_bits_"
 TABLE = ImageEmbedding._meta.db_table
@@ -80,7 +82,7 @@ class _Hamming(models.Func):
 def build(index: VisualIndex) -> None:
     """Makes the graph, where it is not there or not whole. Another process that makes it is left to it.
 
-    Raises StoreError for more dimensions than pgvector holds.
+    Raises StoreError for more dimensions than pgvector holds, and where a transaction that does not end is in the way.
     """
     if index.dimensions > MAX_DIMENSIONS:
         raise StoreError(
@@ -92,18 +94,47 @@ def build(index: VisualIndex) -> None:
     with advisory_lock(connection, Space.GRAPH, index.pk) as ours:
         if not ours or condition(index) is Condition.READY:
             return
+        _require_no_long_transaction(connection, index)
         # A concurrent build that was interrupted leaves an invalid index behind under the same name.
         drop(index)
         if connection.in_atomic_block:
             connection.check_constraints()  # foreign keys that wait for the commit would stop the build
         if is_quantised(index):
             _make_bits(connection, index)
-        with connection.cursor() as cursor:
+        with _patient(connection), connection.cursor() as cursor:
             cursor.execute(
                 f"CREATE INDEX {_concurrently(connection)} {hnsw_name(index)} ON {TABLE} USING hnsw ({_held(index)})"
                 f" WITH (m = {int(conf.HNSW_M)}, ef_construction = {int(conf.HNSW_EF_CONSTRUCTION)})"
                 f" WHERE index_id = {index.pk:d}"
             )
+
+
+def _require_no_long_transaction(connection: BaseDatabaseWrapper, index: VisualIndex) -> None:
+    """Told before the graph is computed, which would be in vain."""
+    if not connection.in_atomic_block and (session := long_transaction(connection, PATIENCE)):
+        raise StoreError(
+            f"The database index of version {index.pk} cannot be made while {session} has a transaction open; end it. "
+            "Searches compare every image until then."
+        )
+
+
+@contextlib.contextmanager
+def _patient(connection: BaseDatabaseWrapper) -> Iterator[None]:
+    """What is done concurrently waits for the transactions of others: PATIENCE seconds, and then StoreError."""
+    if connection.in_atomic_block:
+        yield
+        return
+    try:
+        with lock_timeout(connection, PATIENCE):
+            yield
+    except OperationalError as error:
+        if not waited_too_long(error):
+            raise
+        session = long_transaction(connection, PATIENCE) or "somebody"
+        raise StoreError(
+            f"A database index can neither be made nor dropped while {session} has a transaction open; end it, and try "
+            "again."
+        ) from error
 
 
 def _held(index: VisualIndex) -> str:
@@ -154,7 +185,7 @@ def drop(index: VisualIndex) -> None:
 
 
 def _drop_graph(connection: BaseDatabaseWrapper, name: str) -> None:
-    with connection.cursor() as cursor:
+    with _patient(connection), connection.cursor() as cursor:
         cursor.execute("SELECT to_regclass(%s)", [name])
         if cursor.fetchone()[0] is not None:
             cursor.execute(f"DROP INDEX {_concurrently(connection)} IF EXISTS {connection.ops.quote_name(name)}")

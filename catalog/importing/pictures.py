@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass
 from pathlib import Path
 
-from django.core.files.images import get_image_dimensions
-
 from visualsearch.exceptions import ImageRefused
-from visualsearch.images import content_hash, open_image, read_limited
+from visualsearch.images import content_hash, open_image, read_limited, upright_size
 
 
 class Refused(Exception):
@@ -37,12 +34,10 @@ def inspect(path: Path, known: str = "") -> Picture:
     if digest == known:
         return Picture(digest)
     try:
-        upright = open_image(data)
+        open_image(data)
+        width, height = upright_size(data)
     except ImageRefused as exc:
         raise Refused(f"{exc} [{exc.code}]") from exc
-    width, height = _dimensions(data) or upright.size
-    if (width > height) != (upright.width > upright.height):  # EXIF turns it by a quarter
-        width, height = height, width
     return Picture(digest, data, width, height)
 
 
@@ -54,9 +49,3 @@ def _read(path: Path) -> bytes:
         raise Refused(f"{exc} [{exc.code}]") from exc
     except OSError as exc:
         raise Refused(f"the file cannot be read: {exc.strerror or exc}.") from exc
-
-
-def _dimensions(data: bytes) -> tuple[int, int] | None:
-    """As the file's header has them; None for a format that Pillow itself cannot open."""
-    width, height = get_image_dimensions(io.BytesIO(data))
-    return (width, height) if width and height else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import struct
 import zlib
 from collections.abc import Callable
@@ -210,6 +211,27 @@ def gif_with_extensions() -> bytes:
 def avif_with_boxes() -> bytes:
     """Two million boxes without content."""
     return encoded(picture(), "AVIF") + b"\0\0\0\x08free" * 2_000_000
+
+
+def mutated(data: bytes, rng: random.Random) -> bytes:
+    """The file with some bytes changed, lost, added or moved."""
+    changed, at = bytearray(data), rng.randrange(len(data))
+    match rng.randrange(6):
+        case 0:
+            return data[:at]
+        case 1:
+            for _ in range(rng.randrange(1, 6)):
+                changed[rng.randrange(len(changed))] = rng.randrange(256)
+        case 2:  # in the headers
+            for _ in range(rng.randrange(1, 8)):
+                changed[rng.randrange(min(len(changed), 300))] = rng.choice((0, 1, 127, 128, 255, rng.randrange(256)))
+        case 3:
+            del changed[at : at + rng.randrange(1, 40)]
+        case 4:
+            changed[at:at] = rng.randbytes(rng.randrange(1, 40))
+        case _:
+            changed[at : at + 4] = rng.choice((b"\xff" * 4, b"\0" * 4, b"\x7f\xff\xff\xff", b"\0\0\0\1"))
+    return bytes(changed)
 
 
 # What becomes of each: the picture's size, or the code of the refusal.

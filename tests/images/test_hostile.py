@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from PIL import Image, ImageFile
 
-from tests.images.hostile import HOSTILE, made
+from tests.images.hostile import HOSTILE, made, mutated
 from tests.images.samples import encoded, files, picture
 from tests.images.test_refusals import outcome
 from visualsearch.images import open_image
@@ -97,27 +97,6 @@ def test_200_megapixels_of_jpeg_are_decoded_in_the_memory_of_a_small_one(tmp_pat
     [(_, size, grown)] = measured(tmp_path, [path])
     assert size == [667, 521]
     assert grown < 40  # at full size it would be 200, in colour 800
-
-
-def mutated(data: bytes, rng: random.Random) -> bytes:
-    """The file with some bytes changed, lost, added or moved."""
-    changed, at = bytearray(data), rng.randrange(len(data))
-    match rng.randrange(6):
-        case 0:
-            return data[:at]
-        case 1:
-            for _ in range(rng.randrange(1, 6)):
-                changed[rng.randrange(len(changed))] = rng.randrange(256)
-        case 2:  # in the headers
-            for _ in range(rng.randrange(1, 8)):
-                changed[rng.randrange(min(len(changed), 300))] = rng.choice((0, 1, 127, 128, 255, rng.randrange(256)))
-        case 3:
-            del changed[at : at + rng.randrange(1, 40)]
-        case 4:
-            changed[at:at] = rng.randbytes(rng.randrange(1, 40))
-        case _:
-            changed[at : at + 4] = rng.choice((b"\xff" * 4, b"\0" * 4, b"\x7f\xff\xff\xff", b"\0\0\0\1"))
-    return bytes(changed)
 
 
 CODES = {"not_an_image", "truncated_image", "too_many_pixels", "image_too_small", "format_not_allowed"}

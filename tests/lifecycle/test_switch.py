@@ -55,7 +55,9 @@ def test_the_switch_is_one_transaction(shop: list[ProductImage]) -> None:
     with CaptureQueriesContext(connection) as captured:
         lifecycle.activate(product_source(), index)
     sql = [query["sql"] for query in captured.captured_queries]
-    updates = [number for number, text in enumerate(sql) if text.startswith('UPDATE "visualsearch_visualindex"')]
+    updates = [
+        number for number, text in enumerate(sql) if text.startswith('UPDATE "visualsearch_visualindex" SET "state"')
+    ]
     begin = max(number for number, text in enumerate(sql) if text == "BEGIN" and number < updates[0])
     commit = min(number for number, text in enumerate(sql) if text == "COMMIT" and number > begin)
     assert len(updates) == 2

@@ -11,6 +11,7 @@ from visualsearch.exceptions import EncoderError
 from visualsearch.indexing import Outcome
 from visualsearch.lifecycle.versions import ensure_active
 from visualsearch.models import VisualIndex
+from visualsearch.search import sameness
 from visualsearch.sources import ImageSource
 from visualsearch.stores import get_store
 
@@ -44,4 +45,6 @@ def to_index(source: ImageSource, scope: Scope) -> models.QuerySet[Any]:
 
 def prepare(source: ImageSource) -> None:
     """Makes the active version quick to search. Cheapest after the rows are in."""
-    get_store().prepare(ensure_active(source))
+    index = ensure_active(source)
+    get_store().prepare(index)
+    sameness.follow(index)

@@ -15,6 +15,7 @@ from visualsearch.indexing import encoder_of
 from visualsearch.lifecycle.verifying import MINIMUM_RECALL, Verification, verify
 from visualsearch.lifecycle.versions import filling, operating
 from visualsearch.models import VisualIndex, active_index, rows
+from visualsearch.search import sameness
 from visualsearch.sources import ImageSource
 from visualsearch.stores import get_store
 
@@ -51,6 +52,7 @@ def activate(
         get_store().prepare(index)
         found = verify(source, index, minimum_recall=minimum_recall, sample=sample)
         _require(source, index, "activated", found.refusals, force)
+        sameness.measure(index)
         before = _switch(source, index)
     return Switch(index.pk, before, found.refusals, found)
 

@@ -64,7 +64,7 @@ class Explanation:
         drawn = Image.new("RGB", (width, height), TINT)
         drawn.putalpha(opacity)
         buffer = io.BytesIO()
-        drawn.save(buffer, "PNG", optimize=True)
+        drawn.save(buffer, "PNG")
         return buffer.getvalue()
 
     def data_uri(self) -> str:

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import django_filters
+from django.utils.translation import gettext_lazy as _
 
 from catalog.models import Category, Product
 
 
 class ProductFilter(django_filters.FilterSet):
+    # Orders of results beside "most alike first".
+    sort = {"price": _("Price, lowest first"), "-price": _("Price, highest first"), "-created_at": _("Newest first")}
+
     category = django_filters.ModelMultipleChoiceFilter(
-        field_name="category__slug", queryset=Category.objects.all(), to_field_name="slug", label="Category"
+        field_name="category__slug", queryset=Category.objects.all(), to_field_name="slug", label=_("Category")
     )
-    colour = django_filters.AllValuesMultipleFilter(label="Colour")
-    price_min = django_filters.NumberFilter("price", lookup_expr="gte", label="Price from")
-    price_max = django_filters.NumberFilter("price", lookup_expr="lte", label="Price to")
-    in_stock = django_filters.BooleanFilter(method="filter_in_stock", label="In stock")
+    colour = django_filters.AllValuesMultipleFilter(label=_("Colour"))
+    price_min = django_filters.NumberFilter("price", lookup_expr="gte", label=_("Price from"))
+    price_max = django_filters.NumberFilter("price", lookup_expr="lte", label=_("Price to"))
+    in_stock = django_filters.BooleanFilter(method="filter_in_stock", label=_("In stock"))
 
     class Meta:
         model = Product

@@ -1,4 +1,4 @@
-"""Settings of the demo shop. Environment: DATABASE_URL, DEBUG, SECRET_KEY, ALLOWED_HOSTS, WEIGHTS."""
+"""Settings of the demo shop. Environment: DATABASE_URL, DEBUG, SECRET_KEY, ALLOWED_HOSTS, WEIGHTS, METRICS_TOKEN."""
 
 from __future__ import annotations
 
@@ -38,6 +38,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
+    "csp.middleware.CSPMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
@@ -70,7 +71,8 @@ DATABASES = {"default": dj_database_url.config(default="postgresql:///shop", con
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 LANGUAGE_CODE = "en"
-LANGUAGES = [("en", "English")]
+LANGUAGES = [("en", "English"), ("de", "Deutsch")]
+LOCALE_PATHS = [BASE_DIR / "locale"]
 TIME_ZONE = "UTC"
 USE_TZ = True
 
@@ -80,6 +82,22 @@ STATIC_ROOT.mkdir(parents=True, exist_ok=True)  # WhiteNoise warns at each start
 MEDIA_URL = "media/"
 MEDIA_ROOT = VAR / "media"
 WHITENOISE_USE_FINDERS = True
+
+# Nothing inline, nothing from elsewhere. A customer's photo is shown by addresses that hold it: `data:`, and `blob:`
+# before it is sent. What draws the API's description writes styles into its page.
+CONTENT_SECURITY_POLICY = {
+    "EXCLUDE_URL_PREFIXES": ["/api/docs/"],
+    "DIRECTIVES": {
+        "default-src": ["'none'"],
+        "script-src": ["'self'"],
+        "style-src": ["'self'"],
+        "img-src": ["'self'", "data:", "blob:"],
+        "connect-src": ["'self'"],
+        "form-action": ["'self'"],
+        "base-uri": ["'none'"],
+        "frame-ancestors": ["'none'"],
+    },
+}
 
 REST_FRAMEWORK = {
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
@@ -133,6 +151,7 @@ VISUALSEARCH: dict[str, object] = {
     "ENCODER": "mobilenet_v2" if WEIGHTS else "mobilenet_v2_compact",
     "WEIGHTS": WEIGHTS,
     "THUMBNAIL": "visualsearch.thumbnails.easy_thumbnails",
+    "METRICS_TOKEN": os.environ.get("METRICS_TOKEN"),
 }
 
 THUMBNAIL_DEBUG = False

@@ -6,7 +6,7 @@ import contextlib
 import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from django.db import Error, connections, models, router, transaction
 from django.urls import NoReverseMatch, reverse
@@ -14,11 +14,13 @@ from django.urls import NoReverseMatch, reverse
 from visualsearch.conf import conf
 from visualsearch.exceptions import VisualSearchError
 from visualsearch.models import ImageEmbedding
-from visualsearch.search import Match, Results
+from visualsearch.search import Match
 from visualsearch.sources import ImageSource
 from visualsearch.thumbnails import ThumbnailError, thumbnail
 
 logger = logging.getLogger(__name__)
+
+ResultT = TypeVar("ResultT")
 
 # What a page is shielded from: everything this package raises on purpose, and what the database raises where the
 # extension or the tables are missing.
@@ -81,6 +83,13 @@ def picture_or_none(file: Any, side: int) -> Picture | None:
         return None
 
 
+def address_of(picture: Any) -> str:
+    """The address of an image file; an address as it is; an empty string for a file field without one."""
+    if not picture or isinstance(picture, str):
+        return str(picture or "")
+    return str(picture.url)
+
+
 def product_url(product: models.Model) -> str:
     """The product's own page, or an empty string."""
     absolute = getattr(product, "get_absolute_url", None)
@@ -97,6 +106,12 @@ def photo_url(source: ImageSource) -> str:
     return _address(lambda: reverse("visualsearch:photo", args=[source.name]))
 
 
+def why_url(source: ImageSource, product: object = None) -> str:
+    """The address that tells why a result matched a photo, or this product (its key); an empty string where the shop
+    has not included our addresses."""
+    return _address(lambda: reverse("visualsearch:why", args=[source.name, *([] if product is None else [product])]))
+
+
 def max_megabytes() -> float:
     """The largest photo accepted, in megabytes of 1024 x 1024 bytes."""
     return float(conf.MAX_BYTES) / 1024**2
@@ -110,7 +125,7 @@ def _address(made: Callable[[], str]) -> str:
         return ""
 
 
-def guarded(search: Callable[[], Results]) -> Results:
+def guarded(search: Callable[[], ResultT]) -> ResultT:
     """What ``search`` returns. Whatever it raises, the transaction of the page can go on."""
     with savepoint():
         return search()

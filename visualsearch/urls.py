@@ -13,5 +13,7 @@ app_name = "visualsearch"
 
 urlpatterns = [
     path("<str:source>/photo/", views.PhotoView.as_view(), name="photo"),
+    path("<str:source>/why/", views.WhyView.as_view(), name="why"),
+    path("<str:source>/<path:pk>/why/", views.WhyView.as_view(), name="why"),
     path("<str:source>/<path:pk>/similar/", views.SimilarView.as_view(), name="similar"),
 ]

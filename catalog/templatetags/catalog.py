@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from django import template
-from django.template.context import Context
 
-from catalog.filters import ProductFilter
-from catalog.forms import FilterPanel
+from catalog.drawing.colour import PALETTE
 
 register = template.Library()
 
 
-@register.simple_tag(takes_context=True)
-def filter_panel(context: Context, filterset: ProductFilter) -> FilterPanel:
-    """``{% filter_panel filter as panel %}``: the FilterPanel of a page that got its FilterSet from elsewhere."""
-    request: Any = context["request"]
-    return FilterPanel(filterset, request.GET)
+@register.filter
+def swatch(name: str) -> str:
+    """``{{ "sand"|swatch }}``: the colour of this name, such as #f0e7d6; an empty string for what names none."""
+    colour = PALETTE.get(name)
+    return "#{:02x}{:02x}{:02x}".format(*colour) if colour else ""

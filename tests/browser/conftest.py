@@ -146,6 +146,10 @@ def visit(chromium: Any, goods: list[Product], live_server: Any) -> Iterator[Cal
             context.add_init_script(WATCH_SHIFTS)
         begun = Visit(context.new_page(), live_server.url)
         begun.page.set_default_timeout(30_000)
+        # A browser tells here, too, what the Content-Security-Policy kept from it.
+        begun.page.on(
+            "console", lambda said: said.type == "error" and begun.troubles.append(f"console: {said.text[:300]}")
+        )
         begun.page.on("pageerror", lambda error: begun.troubles.append(f"script: {error}"))
         begun.page.on("requestfailed", lambda request: begun.troubles.append(f"not loaded: {request.url[:200]}"))
         begun.page.on("response", lambda r: r.status < 400 or begun.troubles.append(f"{r.status}: {r.url[:200]}"))

@@ -6,6 +6,8 @@
     {% similar_products product limit=8 as results %}   Results to show in your own way, or None
     {% find_similar_button product %}                   a link to the page of similar products
     {% visual_search_form %}                            a form that searches by photo
+    {% visual_search_button %}                          a link to it, which opens as a dialog where scripts run
+    {% visual_search_button picture=file %}             the same, with a picture of the page to cut a part out of
     {% product_picture file side=320 alt=title %}       an <img> of the right size
 
 Each has a template of its name in ``visualsearch/`` to override.
@@ -98,17 +100,36 @@ def find_similar_button(context: Context, product: Any, source: str | None = Non
 
 
 @register.simple_tag(takes_context=True)
-def visual_search_form(context: Context, source: str | None = None) -> SafeString:
-    """A form that searches by photo: a multipart POST, which needs no script. No queries."""
+def visual_search_form(context: Context, source: str | None = None, target: str = "") -> SafeString:
+    """A form that searches by photo: a multipart POST, which needs no script. No queries.
+
+    ``target`` is the id of the element that is to hold the answer where scripts run; without it the page is left.
+    """
     try:
         url = presentation.photo_url(only_source(source))
     except FAULTS as fault:
         logger.error("visual_search_form shows nothing: %s", fault)
         return NOTHING
     formats = [name for key, name in FORMATS_NAMED.items() if key in conf.IMAGE_FORMATS]
-    return (
-        _rendered(context, "visual_search_form", url=url, formats=formats, max_bytes=conf.MAX_BYTES) if url else NOTHING
-    )
+    if not url:
+        return NOTHING
+    size = presentation.max_megabytes()
+    return _rendered(context, "visual_search_form", url=url, formats=formats, max_megabytes=size, target=target)
+
+
+@register.simple_tag(takes_context=True)
+def visual_search_button(context: Context, picture: Any = None, source: str | None = None) -> SafeString:
+    """A link to the photo page, which opens it as a dialog where scripts run. No queries.
+
+    ``picture`` is an image file, or the address of one, that the dialog is to show: the customer cuts a part out of it.
+    """
+    try:
+        url = presentation.photo_url(only_source(source))
+        shown = presentation.address_of(picture)
+    except FAULTS as fault:
+        logger.error("visual_search_button shows nothing: %s", fault)
+        return NOTHING
+    return _rendered(context, "visual_search_button", url=url, picture=shown) if url else NOTHING
 
 
 @register.simple_tag(takes_context=True)
@@ -136,6 +157,9 @@ def _similar_block(context: Context, product: models.Model, source: ImageSource,
         product=product,
         results=results,
         matches=presentation.cards(source, results),
+        kind="",  # a block of a page, which has no filters and no further pages
+        problem="",
+        shown=None,
         url=presentation.similar_url(source, product),
     )
 

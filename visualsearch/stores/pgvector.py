@@ -23,7 +23,6 @@ from psycopg.types import TypeInfo
 from visualsearch.conf import conf
 from visualsearch.encoders.base import Vectors
 from visualsearch.exceptions import StoreError
-from visualsearch.locks import WAIT
 from visualsearch.models import ImageEmbedding, VisualIndex, rows
 from visualsearch.statements import binds_on_server, settings_for
 from visualsearch.stores import graphs
@@ -164,14 +163,11 @@ class PgVectorStore(Store):
 
 
 def search_settings() -> str:
-    """Statements that set the search up, for the transaction that they travel with.
-
-    A search takes no lock that others hold for long, but for whoever changes the table itself: it is not waited for.
-    """
+    """Statements that set the search up, for the transaction that they travel with."""
     ef_search = min(max(int(conf.EF_SEARCH), 1), MAX_EF_SEARCH)
     return (
         f"SET LOCAL hnsw.ef_search = {ef_search}; SET LOCAL hnsw.iterative_scan = relaxed_order;"
-        f" SET LOCAL random_page_cost = {PAGE_COST}; SET LOCAL lock_timeout = {round(WAIT * 1000):d}; "
+        f" SET LOCAL random_page_cost = {PAGE_COST}; "
     )
 
 

@@ -17,6 +17,7 @@ from django.contrib.auth.models import Group
 from django.core.checks import CheckMessage, run_checks
 from django.db import OperationalError, ProgrammingError, connection
 from django.db.models import QuerySet
+from django_filters import BooleanFilter, CharFilter, FilterSet
 from rest_framework import serializers
 
 import visualsearch
@@ -220,6 +221,20 @@ def eligible_asks_a_missing_table(shop: Shop) -> list[CheckMessage]:
         raise ProgrammingError('relation "goods_poster" does not exist')
 
     return shop.source(product="poster", eligible=eligible)
+
+
+class PosterFilter(FilterSet):
+    fold = BooleanFilter(field_name="code", lookup_expr="isnull")
+    code_like = CharFilter(field_name="code", lookup_expr="icontains")
+
+
+@scenario("W050")
+def filters_named_like_options(shop: Shop) -> list[CheckMessage]:
+    messages = shop.source(product="poster", filterset=PosterFilter)
+    assert [message.msg for message in messages if message.id == "visualsearch.W050"] == [
+        "Source 'tried': filters named like options of the search are never asked: fold."
+    ]
+    return messages
 
 
 @scenario("W026")

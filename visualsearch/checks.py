@@ -22,6 +22,7 @@ from visualsearch.exceptions import EncoderError, EncoderNotBuilt, InvalidSource
 from visualsearch.images import accepted_formats
 from visualsearch.indexing import encoder_of
 from visualsearch.models import ImageEmbedding, VisualIndex
+from visualsearch.search.reserved import check_filter_names
 from visualsearch.sources import ImageSource, all_sources
 from visualsearch.stores import Store, get_store
 
@@ -274,6 +275,8 @@ def _check_filterset(source: ImageSource) -> Messages:
             obj=source.model,
             id="visualsearch.E025",
         )
+    else:
+        yield from check_filter_names(source)
 
 
 def _check_serializer(source: ImageSource) -> Messages:

@@ -11,10 +11,10 @@ from django.http import QueryDict
 
 from visualsearch.exceptions import InvalidOption
 from visualsearch.search import Wishes, checked_limit
+from visualsearch.search.reserved import RESERVED
 from visualsearch.sources import Filters
 
 SWITCHES = {"true": True, "1": True, "false": False, "0": False}
-OPTIONS = tuple(Wishes.__annotations__)
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ def asked(given: QueryDict, ignored: Iterable[str], *, photo: bool = False) -> A
     the list begins.
     """
     filters = given.copy()
-    for name in {"limit", *OPTIONS, *(("box", "query") if photo else ()), *ignored}:
+    for name in RESERVED.union(ignored) - (set() if photo else {"box", "query"}):
         filters.pop(name, None)
     options: Wishes = {}
     if "cursor" in given:

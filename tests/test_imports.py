@@ -47,6 +47,7 @@ HOMES = {
     "easy_thumbnails": ("thumbnails.py",),
     "gunicorn": ("contrib/serving.py",),
     "pillow_heif": ("images/containers.py",),
+    "prometheus_client": ("metrics.py",),
     "psycopg": ("stores/pgvector.py",),
     "tqdm": ("management/", "contrib/training/"),
 }

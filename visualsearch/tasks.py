@@ -10,11 +10,12 @@ from datetime import timedelta
 from itertools import islice
 from typing import Any
 
+from django.apps import apps
 from django.db import DEFAULT_DB_ALIAS, connections, router, transaction
 from django.utils import timezone
 
 from visualsearch import lifecycle, pausing, workers
-from visualsearch.conf import conf
+from visualsearch.conf import DEFAULTS, conf
 from visualsearch.exceptions import MissingExtra, SourceNotRegistered, StoreError
 from visualsearch.sources import ImageSource, get_source
 from visualsearch.statements import settings_for
@@ -80,6 +81,13 @@ def _without_waiting_for_the_disk() -> Iterator[None]:
         return
     with settings_for(connection, "SET LOCAL synchronous_commit = off; "):
         yield
+
+
+def queue_length() -> int | None:
+    """Tasks that wait in django-q2's queue; None where the shop has another."""
+    if DEFAULTS["ENQUEUE"] != conf.ENQUEUE or not apps.is_installed("django_q"):
+        return None
+    return int(_broker().queue_size())
 
 
 def repeat(name: str, function: str, *args: Any, every: str | None) -> None:

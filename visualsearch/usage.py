@@ -40,6 +40,7 @@ FIRST = date(1, 1, 1)
 
 Kind = SearchCount.Kind
 Outcome = SearchCount.Outcome
+TIMED = (Outcome.ANSWERED, Outcome.EMPTY)  # whose time says how long a search takes
 P = ParamSpec("P")
 R = TypeVar("R", bound=Sized)
 
@@ -201,7 +202,7 @@ def usage_of(source: str, day: date | None = None) -> Usage:
 
     answered = [0] * (len(BOUNDS) + 1)
     for row in found:
-        if row.outcome in (Outcome.ANSWERED, Outcome.EMPTY):
+        if row.outcome in TIMED:
             answered[row.bucket] += row.count
     return Usage(
         searches=total(),

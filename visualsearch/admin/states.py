@@ -12,7 +12,7 @@ from django.db.models.functions import Cast, JSONObject
 from django.templatetags.static import static
 from django.utils.formats import date_format
 from django.utils.html import format_html
-from django.utils.safestring import SafeString, mark_safe
+from django.utils.safestring import SafeString
 from django.utils.timezone import is_aware, localtime
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
@@ -23,10 +23,12 @@ from visualsearch.sources import ImageSource, all_sources
 
 State = ImageEmbedding.State
 
-ICONS = {State.INDEXED: "icon-yes.svg", State.PENDING: "icon-clock.svg", State.FAILED: "icon-no.svg"}
-
-# The clock's file holds it twice, one below the other, for two colours.
-FIRST = mark_safe('width="13" height="13" style="object-fit: cover; object-position: top"')
+# The admin's own, but for its clock: that file holds two, one below the other, and needs a style to show one.
+ICONS = {
+    State.INDEXED: "admin/img/icon-yes.svg",
+    State.PENDING: "visualsearch/icon-pending.svg",
+    State.FAILED: "admin/img/icon-no.svg",
+}
 
 
 @dataclass
@@ -115,8 +117,8 @@ def calibration_in_words(index: VisualIndex) -> str:
 
 
 def badge(kind: str, words: str, reason: str = "") -> SafeString:
-    """An icon of the admin's own with the state in words; the reason shows when it is pointed at."""
-    icon = format_html('<img src="{}" {} alt="">', static(f"admin/img/{ICONS[State(kind)]}"), FIRST)
+    """An icon with the state in words; the reason shows when it is pointed at."""
+    icon = format_html('<img src="{}" width="13" height="13" alt="">', static(ICONS[State(kind)]))
     if not reason:
         return format_html('<span class="nowrap">{} {}</span>', icon, words)
     return format_html('<span class="nowrap help-tooltip" title="{}">{} {}</span>', reason, icon, words)

@@ -20,4 +20,5 @@ from visualsearch.duplicates.showing import Side as Side
 from visualsearch.duplicates.showing import groups_of as groups_of
 from visualsearch.duplicates.showing import loaded as loaded
 from visualsearch.duplicates.showing import members as members
+from visualsearch.duplicates.showing import names as names
 from visualsearch.duplicates.showing import shown as shown

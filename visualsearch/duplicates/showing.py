@@ -136,3 +136,15 @@ def _loaded_images(source: ImageSource, keys: Iterable[str]) -> dict[str, Any]:
     related = [path for path in (source.product_field, *source.related) if path]
     images = source.images().filter(pk__in=wanted)
     return {str(image.pk): image for image in (images.select_related(*related) if related else images)}
+
+
+def names(source: ImageSource, keys: Iterable[str]) -> dict[str, str]:
+    """What products are called, by key as text; those that are gone are left out. One query."""
+    wanted, pk = [], source.product_model._meta.pk
+    for key in keys:
+        try:
+            wanted.append(pk.to_python(key))
+        except ValidationError:
+            continue
+    found = source.product_model._default_manager.filter(pk__in=wanted)
+    return {str(product.pk): str(product) for product in found} if wanted else {}

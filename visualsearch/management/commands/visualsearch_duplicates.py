@@ -87,18 +87,20 @@ def _lines(source: ImageSource, found: DuplicateSearch, seconds: float | None, l
     took = f" in {seconds:.1f} s" if seconds is not None else f" on {found.started_at:%Y-%m-%d at %H:%M} UTC"
     total = duplicates.groups_of(found).count()
     yield (
-        f"{source}: {found.images} images compared{took} (version {found.index_id}); {total} groups of products have"
-        f" pictures nearer than {found.within:.4f}"
+        f"{source}: {found.images} images compared{took} (version {found.index_id}); groups of products with"
+        f" pictures nearer than {found.within:.4f}: {total}"
     )
     for group in _groups(source, found, limit):
-        yield f"  {group.products} products, {group.count} pairs"
+        if group.products > 2:
+            yield f"  {group.products} products, {group.count} pairs"
         for pair in group.pairs:
             how = "same file" if pair.same_file else f"{pair.distance:.4f}"
-            yield f"    {how:9}  {_named(pair.first)}  =  {_named(pair.second)}"
+            indent = "  " * (1 + (group.products > 2))
+            yield f"{indent}{how:9}  {_named(pair.first)}  =  {_named(pair.second)}"
         if group.count > len(group.pairs):
-            yield f"    and {group.count - len(group.pairs)} pairs more"
+            yield f"    and {group.count - len(group.pairs)} more"
     if limit and total > limit:
-        yield f"  and {total - limit} groups more; --limit 0 shows all"
+        yield f"  and {total - limit} more groups; --limit 0 shows all"
 
 
 def _named(side: Side) -> str:

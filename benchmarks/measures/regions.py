@@ -192,13 +192,15 @@ def things(encoder: Encoder, index: VisualIndex, queries: list[Pasted]) -> dict[
     first = ProductImage.objects.earliest("pk").pk
     boxed, found, none, count = [], [], [], []
     for photo, numbers, boxes in queries:
-        seen = find_things(encoder, index, photo, ProductImage.objects.all(), product="product", limit=FIRST)
+        seen = find_things(encoder, index, photo, ProductImage.objects.all(), product="product")
+        vectors = np.stack([thing.vector for thing in seen])
+        near = nearest_of_each(index, vectors, ProductImage.objects.all(), FIRST, distinct="product")
         places = np.array([thing.box for thing in seen])
         best = np.stack([overlap(np.array(box), places) for box in boxes])  # (products, things)
         for number, row in zip(numbers, best, strict=True):
             boxed.append(row.max() >= NONE)
-            own = [thing for thing, part in zip(seen, row, strict=True) if part >= NONE]
-            found.append(any(first + number in [near.image for near in thing.near] for thing in own))
+            own = [images for images, part in zip(near, row, strict=True) if part >= NONE]
+            found.append(any(first + number in [one.image for one in images] for images in own))
         none += (best.max(axis=0) < NONE).tolist()
         count.append(len(seen))
     return {

@@ -22,16 +22,19 @@ ENCODERS = {
     "versions": "mobilenet_v2",
     "reconcile": "visualsearch.testing.FakeEncoder",
     "duplicates": "mobilenet_v2_compact",
+    "http": "mobilenet_v2_compact",
     "encoder": "mobilenet_v2",
     "weights": "mobilenet_v2",
 }
 NO_DATABASE = {"encoder", "weights"}
 QUICK_ENCODER = "visualsearch.testing.FakeEncoder"
+BUNDLED = {"http"}  # with the weights of the package, also with --quick: it asks for parts of pictures
 
 
 def main(name: str) -> int:
     arguments = parsed(name)
-    encoder = QUICK_ENCODER if arguments.quick else ENCODERS[name]
+    bundled = name in BUNDLED
+    encoder = QUICK_ENCODER if arguments.quick and not bundled else ENCODERS[name]
     about = {
         "benchmark": name,
         "encoder": encoder.rpartition(".")[2],
@@ -40,7 +43,7 @@ def main(name: str) -> int:
         "load_average": round(os.getloadavg()[0], 1),
     }
     try:
-        with stage(encoder, database=name not in NO_DATABASE):
+        with stage(encoder, database=name not in NO_DATABASE, bundled=bundled):
             measures = importlib.import_module(f"benchmarks.measures.{name}")
             figures = about | measures.measure(quick=arguments.quick)
     except CannotMeasure as error:

@@ -30,13 +30,13 @@ class CannotMeasure(Exception):
 
 
 @contextmanager
-def stage(encoder: str, *, database: bool = True) -> Iterator[Path]:
+def stage(encoder: str, *, database: bool = True, bundled: bool = False) -> Iterator[Path]:
     """Django set up on a new database with the project's tables, or with none; gives the temporary folder.
 
     The server is configured as the demo's is, with fsync on: commits cost here what they cost a shop. Raises
-    CannotMeasure where there are no weights for ``encoder``.
+    CannotMeasure where there are no weights for ``encoder``; with ``bundled`` it has those of the package.
     """
-    weights = WEIGHTS.get(encoder)
+    weights = None if bundled else WEIGHTS.get(encoder)
     if weights and not weights.is_file():
         raise CannotMeasure(f"There are no weights for {encoder}: {weights} is absent.")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was started is ended

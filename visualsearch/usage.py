@@ -28,7 +28,7 @@ from django.db import connections, router
 from django.utils import timezone
 
 from visualsearch.conf import conf
-from visualsearch.exceptions import EncoderError, StoreError, VisualSearchError
+from visualsearch.exceptions import EncoderError, NoFeatureMap, StoreError, VisualSearchError
 from visualsearch.models import SearchCount
 from visualsearch.sources import ImageSource
 
@@ -59,8 +59,7 @@ def counted(kind: Kind, source_of: Callable[..., ImageSource]) -> Callable[[Call
             try:
                 results = search(*args, **kwargs)
             except Exception as error:
-                mistake = isinstance(error, VisualSearchError) and not isinstance(error, (EncoderError, StoreError))
-                _record(source, kind, Outcome.REFUSED if mistake else Outcome.FAILED, time.perf_counter() - start)
+                _record(source, kind, _outcome_of(error), time.perf_counter() - start)
                 raise
             _record(source, kind, Outcome.ANSWERED if len(results) else Outcome.EMPTY, time.perf_counter() - start)
             return results
@@ -68,6 +67,12 @@ def counted(kind: Kind, source_of: Callable[..., ImageSource]) -> Callable[[Call
         return count
 
     return decorate
+
+
+def _outcome_of(error: Exception) -> Outcome:
+    """Refused where the question was wrong, failed where we have no answer to a right one."""
+    ours = isinstance(error, (EncoderError, StoreError)) and not isinstance(error, NoFeatureMap)
+    return Outcome.REFUSED if isinstance(error, VisualSearchError) and not ours else Outcome.FAILED
 
 
 def _record(source: str, kind: Kind, outcome: Outcome, seconds: float) -> None:

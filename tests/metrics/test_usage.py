@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from datetime import date, timedelta
 from typing import Any
 
@@ -29,17 +28,6 @@ from visualsearch import similar_to
 for _ in range(5):
     similar_to(Product.objects.earliest("pk"))
 """
-
-
-@pytest.fixture
-def counting(fake_encoder: None, queue: Any, use_settings: Any) -> Iterator[None]:
-    """Searches are counted, and written when the test says so."""
-    use_settings(COUNT_EVERY=3600)
-    usage._counters = usage._Counters()
-    yield
-    if usage._counters._timer:
-        usage._counters._timer.cancel()
-    usage._counters = usage._Counters()
 
 
 def goods() -> list[Any]:

@@ -189,6 +189,17 @@ def jpeg_with_padding() -> bytes:
     return data[:2] + b"\xff" * 20_000_000 + data[2:]
 
 
+def jpeg_of_padding() -> bytes:
+    """20 MB of the same, and nothing after it."""
+    return encoded(picture(), "JPEG")[:2] + b"\xff" * 20_000_000
+
+
+def jpeg_with_padding_between_scans() -> bytes:
+    """20 MB of it after the first scan."""
+    data = encoded(picture(), "JPEG", progressive=True)
+    return data[: data.index(b"\xff\xda") + 40] + b"\xff" * 20_000_000
+
+
 def jpeg_with_tables_between_scans() -> bytes:
     """Five million empty tables before the second scan."""
     data = encoded(picture(), "JPEG", progressive=True)
@@ -259,6 +270,8 @@ HOSTILE: dict[Callable[[], bytes], Size | str] = {
     jpeg_with_segments: "truncated_image",
     jpeg_with_restarts: "truncated_image",
     jpeg_with_padding: (96, 72),
+    jpeg_of_padding: "truncated_image",
+    jpeg_with_padding_between_scans: "truncated_image",
     jpeg_with_tables_between_scans: "truncated_image",
     png_with_chunks: "truncated_image",
     gif_with_extensions: "truncated_image",

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import json
+import re
+from dataclasses import asdict
+from datetime import timedelta
 from io import StringIO
 from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.utils import timezone
 
 from catalog.models import ProductImage
 from tests.shelf import make_product, picture, product_source, shade, upload
 from visualsearch import search_by_image, similar_to
-from visualsearch.models import ImageEmbedding, VisualIndex
+from visualsearch.models import ImageEmbedding, IndexedSource, SearchCount, VisualIndex
 from visualsearch.stores import get_store
 from visualsearch.testing import FakeEncoder, disable_indexing
+from visualsearch.usage import Usage
 
 
 @pytest.fixture(autouse=True)
@@ -156,6 +161,15 @@ def test_status_in_words(five: list[ProductImage], queue: Any) -> None:
     assert "  no scores: nothing is known" in text
     VisualIndex.objects.update(fingerprint="0" * 64)
     assert "NOT this process's encoder" in status()
+    about = {"source": "product", "day": timezone.localdate(), "kind": "photo", "outcome": "answered"}
+    SearchCount.objects.create(**about, bucket=3, count=4)
+    ago = timezone.now() - timedelta(seconds=200)
+    IndexedSource.objects.update_or_create(pk="product", defaults={"paused_at": ago, "worker_seen_at": ago})
+    text = status()
+    assert re.search(r"  0.0\d images/s, \d+ s left\n  PAUSED for 20\d s: 0 tasks wait\n", text)
+    assert re.search(
+        r"  NO WORKER, the last one seen 20\d s ago\n  4 searches today, 0 empty,.+median 7.5 ms, 95%", text
+    )
 
 
 def test_status_as_json(five: list[ProductImage]) -> None:
@@ -174,6 +188,12 @@ def test_status_as_json(five: list[ProductImage]) -> None:
         "encoder_fits": True,
         "prepared": True,
         "calibration": "none",
+        "rate": None,
+        "eta_s": None,
+        "paused_since": None,
+        "held": 0,
+        "worker_seen_at": None,
+        "today": asdict(Usage()),
     }
     assert product_source().name == found["source"]
 

@@ -14,7 +14,7 @@ from catalog.models import ProductImage
 from tests.encoders.built import ensure_built
 from tests.processes import kill_group, running, wait_until
 from tests.shelf import make_product, picture, product_source, shade, upload
-from visualsearch import lifecycle, search_by_image
+from visualsearch import lifecycle, search_by_image, workers
 from visualsearch.models import ImageEmbedding
 
 pytestmark = [pytest.mark.queue]
@@ -53,6 +53,7 @@ def save_photographs(paths: list[Path]) -> None:
 
 
 def test_saved_product_is_found_by_its_photograph(cluster: Any, log: Path, clothing: list[Path]) -> None:
+    wait_until(lambda: workers.last_seen("product"), 60, log)  # a worker that has had nothing to do yet
     products = [make_product(path.read_bytes()) for path in clothing[:3]]
     wait_until(lambda: indexed() == 3, 60, log)
     found = search_by_image(clothing[1].read_bytes(), 3)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from argparse import ArgumentParser
+from datetime import datetime
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
+from django.utils import timezone
 
 from visualsearch.exceptions import VisualSearchError
 from visualsearch.sources import all_sources, get_source
@@ -52,4 +54,29 @@ class Command(BaseCommand):
             f"  {status.images} images: {status.indexed} indexed, {status.pending} pending, {status.failed} failed",
         ]
         lines += [f"    {count} failed: {code}" for code, count in sorted(status.failed_by_code.items())]
+        lines += _work(status)
         return [*lines, *([f"  {SCORES[status.calibration]}"] if status.calibration else [])]
+
+
+def _work(status: SourceStatus) -> list[str]:
+    """What goes on: indexing, the worker, today's searches."""
+    lines = []
+    if status.eta_s is not None:
+        lines.append(f"  {status.rate:g} images/s, {status.eta_s} s left")
+    if status.paused_since:
+        lines.append(f"  PAUSED for {_seconds(status.paused_since)} s: {status.held} tasks wait")
+    if status.worker_seen_at:
+        kind = "NO WORKER, the last one" if status.no_worker else "worker"
+        lines.append(f"  {kind} seen {_seconds(status.worker_seen_at)} s ago")
+    today = status.today
+    if today.searches:
+        median, p95 = ("-" if value is None else f"{value:g} ms" for value in (today.p50_ms, today.p95_ms))
+        lines.append(
+            f"  {today.searches} searches today, {today.empty} empty, {today.refused} refused, {today.failed} failed: "
+            f"median {median}, 95% {p95}"
+        )
+    return lines
+
+
+def _seconds(since: datetime) -> int:
+    return max(0, round((timezone.now() - since).total_seconds()))

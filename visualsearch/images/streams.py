@@ -31,7 +31,7 @@ _MAX_SCANS = 200
 _MAX_SCANNED_PIXELS = 1_500_000_000
 _MAX_SEGMENTS = 10_000  # of a JPEG, and extensions of a GIF: walked in Python, and a real file has a few hundred
 _MAX_CHUNKS = 200_000  # of a PNG: 25 MB in chunks of 128 bytes
-# Any number of \xff may stand before a marker's number. Only the last is looked for: \xff+ takes the square of the time.
+# Any number of \xff may stand before a marker's number; only the last is looked for: \xff+ squares the time.
 _MARKER = re.compile(rb"\xff([^\xff])", re.DOTALL)
 _SCAN_MARKER = re.compile(rb"\xff([^\x00\xd0-\xd7\xff])")  # in coded pixels, not a stuffed byte or a restart
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -66,12 +68,14 @@ class OwnServer:
 
 
 @contextmanager
-def own_server(folder: Path) -> Iterator[OwnServer]:
-    server = OwnServer(folder)
+def own_server() -> Iterator[OwnServer]:
+    folder = Path(tempfile.mkdtemp(prefix="visualsearch-fault-"))  # not pytest's: another user may not look into that
+    server = OwnServer(folder / "postgres")
     try:
         yield server
     finally:
         server.remove()
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager

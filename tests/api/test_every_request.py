@@ -5,10 +5,12 @@ EXAMPLES in the environment is how many there are of each address; 700 make more
 
 from __future__ import annotations
 
+import base64
 import io
 import json
 import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,6 +24,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from schemathesis import GenerationMode, checks
 from schemathesis.specs.openapi import checks as openapi_checks
 
+from catalog.models import ProductImage
 from tests import shelf
 from tests.search.crowd import around, crowd
 from visualsearch import search_by_image
@@ -48,11 +51,20 @@ def _described() -> Any:
 
 
 @pytest.fixture
-def description(db: None, use_settings: Any) -> Iterator[Any]:
-    """The shop's own, of an app with products; half of the requests name one of them, or hold a real picture."""
-    use_settings(SIMILAR_RATE="9999/s", PHOTO_RATE="9999/s", STORE="tests.search.crowd.QuickStore")
+def description(db: None, use_settings: Any, media: Path) -> Iterator[Any]:
+    """The shop's own, of an app with products and an encoder that looks at parts of pictures; half of the requests name
+    a product, or hold a token or a real picture."""
+    use_settings(
+        SIMILAR_RATE="9999/s",
+        PHOTO_RATE="9999/s",
+        STORE="tests.search.crowd.QuickStore",
+        ENCODER="tests.search.palette.PaletteEncoder",
+    )
     products = crowd(around([number * 0.1 for number in range(20)]))
-    picture = shelf.picture((90, 200, 60))
+    picture = shelf.picture((220, 30, 30))
+    media.mkdir(exist_ok=True)
+    for image in ProductImage.objects.all():
+        (media / str(image.image)).write_bytes(picture)
     token = search_by_image(picture).query
     schema = schemathesis.openapi.from_dict(_described())
     schema.app = get_wsgi_application()
@@ -75,6 +87,8 @@ def description(db: None, use_settings: Any) -> Iterator[Any]:
         if isinstance(body, dict) and len(body) % 2:
             body = {name: value for name, value in body.items() if name not in ("image", "query")}
             body["query"] = token
+        elif isinstance(body, dict) and "image" in body:
+            body["image"] = base64.b64encode(picture).decode() if isinstance(body["image"], str) else picture
         return body
 
     # As Django's own test client does: a request's end would close the connection of the test's transaction.

@@ -101,6 +101,14 @@ class Visit:
     def go(self, path: str) -> None:
         self.page.goto(self.address + path, wait_until="networkidle")
 
+    def choose(self, path: Path) -> None:
+        """A photo in the form of the page, or in that of the dialog where one is open."""
+        form = self.page.locator("dialog[open] form[data-visualsearch]")
+        form = form if form.count() else self.page.locator("main form[data-visualsearch]")
+        form.locator("[type=file]").first.set_input_files(path)
+        if form.get_attribute("data-enhanced") is not None:
+            form.get_by_role("button", name="Find products").wait_for()
+
     def titles(self, within: str = "main") -> list[str]:
         return [str(title) for title in self.page.locator(f"{within} .card-title a").all_inner_texts()]
 

@@ -13,7 +13,9 @@ export function loadHtmx() {
   return loading;
 }
 
-function bring() {
+async function bring() {
+  // Between DOMContentLoaded and load htmx would wait for the first of the two for ever.
+  if (document.readyState !== "complete") await new Promise((done) => addEventListener("load", done, { once: true }));
   if (!document.querySelector('meta[name="htmx-config"]')) {
     const meta = document.createElement("meta");
     meta.name = "htmx-config";

@@ -19,7 +19,6 @@ class PhotoForm {
     this.listen();
     form.toggleAttribute("data-enhanced", true);
     if (this.hint) this.hint.hidden = matchMedia("(hover: none)").matches; // fingers drop nothing
-    this.submit.hidden = true;
     if (form.hasAttribute("hx-post")) {
       import("./results.js");
       sendWithHtmx(form, () => this.ready(), (found) => this.arrived(found));
@@ -87,7 +86,7 @@ class PhotoForm {
     }
     this.choose.hidden = this.cut !== null;
     if (this.limits) this.limits.hidden = true;
-    this.submit.hidden = false;
+    this.form.toggleAttribute("data-chosen", true);
     this.show("start");
     this.submit.focus({ preventScroll: true });
   }
@@ -103,7 +102,7 @@ class PhotoForm {
     this.file = null;
     this.stage.hidden = true;
     this.choose.hidden = false;
-    this.submit.hidden = true;
+    this.form.toggleAttribute("data-chosen", false);
     if (this.limits) this.limits.hidden = false;
     for (const input of this.inputs) input.value = "";
     this.show("start");

@@ -56,7 +56,7 @@ HEAVY = ("rest_framework", "django_filters", "django_q", "easy_thumbnails", "ai_
 # What makes a room know encoders, or know stores. The array type is common ground.
 ENCODER_NAMES = {"encoder_of", "get_encoder", "encoder_class", "Encoder"}
 STORE_NAMES = {"get_store", "Store", "PgVectorStore"}
-ROOMS_OF_BOTH = {"drift", "indexing", "search", "lifecycle", "checks", "projection"}
+ROOMS_OF_BOTH = {"drift", "doctor", "indexing", "search", "lifecycle", "checks", "projection"}
 
 
 class Import(NamedTuple):

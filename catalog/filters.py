@@ -8,6 +8,16 @@ from django.utils.translation import gettext_lazy as _
 from catalog.models import Category, Product
 
 
+class ColourFilter(django_filters.MultipleChoiceFilter):
+    """The colours of products on sale. django-filter's AllValuesMultipleFilter would tell those of hidden ones too."""
+
+    @property
+    def field(self):  # type: ignore[no-untyped-def]
+        colours = Product.objects.on_sale().order_by("colour").values_list("colour", flat=True).distinct()
+        self.extra["choices"] = [(colour, colour) for colour in colours]
+        return super().field
+
+
 class ProductFilter(django_filters.FilterSet):
     # Orders of results beside "most alike first".
     sort = {"price": _("Price, lowest first"), "-price": _("Price, highest first"), "-created_at": _("Newest first")}
@@ -15,7 +25,7 @@ class ProductFilter(django_filters.FilterSet):
     category = django_filters.ModelMultipleChoiceFilter(
         field_name="category__slug", queryset=Category.objects.all(), to_field_name="slug", label=_("Category")
     )
-    colour = django_filters.AllValuesMultipleFilter(label=_("Colour"))
+    colour = ColourFilter(label=_("Colour"))
     price_min = django_filters.NumberFilter("price", lookup_expr="gte", label=_("Price from"))
     price_max = django_filters.NumberFilter("price", lookup_expr="lte", label=_("Price to"))
     in_stock = django_filters.BooleanFilter(method="filter_in_stock", label=_("In stock"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from PIL import Image
 
 from catalog.models import ProductImage
 from tests.regions.shop import catalogue, collage, fill
+from visualsearch import search_by_image
 from visualsearch.encoders import Encoder, get_encoder
 from visualsearch.exceptions import NoFeatureMap
 from visualsearch.models import VisualIndex
@@ -83,6 +85,22 @@ def test_two_things_in_a_collage(index: VisualIndex, encoder: Encoder, shared_da
         best = max(things, key=lambda thing: overlap(np.array(box), np.array([thing.box]))[0])
         assert overlap(np.array(box), np.array([best.box]))[0] > 0.15
         assert catalogue(shared_data)[number].stem in found[best]
+    searched_for(picture, [thing.box for thing in things], [catalogue(shared_data)[number].stem for number in numbers])
+
+
+def searched_for(picture: Image.Image, boxes: list[Any], wanted: list[str]) -> None:
+    """The search itself finds the same things, the subject is one of them, and its explanation is of its own cosine."""
+    buffer = io.BytesIO()
+    picture.save(buffer, "PNG")
+    found = search_by_image(buffer.getvalue(), 4, focus="auto", objects=True, explain=True)
+    assert found.objects is not None
+    assert [thing.box for thing in found.objects] == [pytest.approx(tuple(box)) for box in boxes]
+    assert set(wanted) <= {match.product.title for thing in found.objects for match in thing}
+    assert found[0].product.title in wanted
+    assert found.box == found.objects[0].box
+    for match in found:
+        assert match.explanation is not None
+        assert match.explanation.shares.sum() == pytest.approx(1 - match.distance, abs=5e-3)
 
 
 def test_only_what_is_eligible(index: VisualIndex, encoder: Encoder, shared_data: Path) -> None:

@@ -175,6 +175,16 @@ def test_the_api_answers_as_python_does(shop: list[Product]) -> None:
         assert [result.get("folded") for result in shown["results"]] == [match.folded for match in python]
 
 
+def test_a_blank_text_is_no_value(shop: list[Product]) -> None:
+    Product.objects.filter(pk__in=[product.pk for product in shop[1:]]).exclude(colour="red").update(colour="")
+    found = similar_to(shop[0], 9, group_by="colour", guess=["colour"], facets=["colour"])
+    assert [match.group for match in found] == ["red"]
+    assert found.guess is not None
+    assert found.guess["colour"].value == "red"
+    assert found.facets is not None
+    assert [count.value for count in found.facets["colour"]] == ["red"]
+
+
 def test_a_token_is_the_very_query_of_its_photo(shop: list[Product]) -> None:
     photo = search_by_image(picture((90, 200, 60)), 5)
     index = VisualIndex.objects.get()

@@ -32,7 +32,7 @@ def guesses(source: ImageSource, nearest: Sequence[Any], fields: Mapping[str, st
 
 
 def counts(source: ImageSource, products: Sequence[Any], fields: Mapping[str, str]) -> dict[str, list[Count]]:
-    """For each field how many of these products (keys) have each of its values, the commonest first.
+    """For each field how many of these products (keys) have each of its values, the commonest first; blank is none.
 
     One query for each field.
     """
@@ -41,6 +41,6 @@ def counts(source: ImageSource, products: Sequence[Any], fields: Mapping[str, st
     for name, path in fields.items():
         having = chosen.filter(**{f"{path}__isnull": False}).values(path)
         counted = having.annotate(visualsearch_count=models.Count("pk", distinct=True))
-        pairs = list(counted.values_list(path, "visualsearch_count"))
+        pairs = [pair for pair in counted.values_list(path, "visualsearch_count") if pair[0] != ""]
         found[name] = [Count(value, count) for value, count in sorted(pairs, key=lambda pair: (-pair[1], str(pair[0])))]
     return found

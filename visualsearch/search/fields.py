@@ -26,10 +26,11 @@ def declared_fields(source: ImageSource) -> dict[str, str]:
 
 def values_of(source: ImageSource, products: Sequence[Any], path: str) -> dict[Any, Any]:
     """The value of the field for each of these product keys, one query. Of several values (a product's tags) the
-    smallest; products without one are left out."""
+    smallest; products without one are left out, and a blank text is none: no filter can be asked for it."""
     found = source.product_model._default_manager.filter(pk__in=products, **{f"{path}__isnull": False})
     pairs = found.order_by("pk", path).values_list("pk", path)
     values: dict[Any, Any] = {}
     for pk, value in pairs:
-        values.setdefault(pk, value)
+        if value != "":
+            values.setdefault(pk, value)
     return values

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from django.db import DatabaseError
+from django.db import Error
 from django.db.models import Sum
 
 from visualsearch import tasks, usage
@@ -46,7 +46,7 @@ class _Collector:
         try:
             statuses = [status_of(source) for source in all_sources()]
             found = [*_of_sources(statuses), *_of_searches([status.source for status in statuses]), *_of_queue()]
-        except DatabaseError:
+        except Error:
             found = []
         yield GaugeMetricFamily(
             f"{PREFIX}_up", "Whether the database answered; without it there is no other.", bool(found)

@@ -11,7 +11,7 @@ import threading
 import time
 from datetime import datetime
 
-from django.db import DatabaseError, connections, router
+from django.db import Error, connections, router
 from django.utils import timezone
 
 from visualsearch.models import IndexedSource
@@ -70,7 +70,7 @@ def _beat(well: bool) -> bool:
     """One sign of life. A database that is away is said once, when it goes."""
     try:
         seen(always=True)
-    except DatabaseError as error:
+    except Error as error:
         if well:
             logger.warning("The worker's sign of life cannot be written: %s", type(error).__name__)
         return False

@@ -117,6 +117,19 @@ def test_a_table_that_takes_nothing_costs_no_search_and_no_count(
     assert outcomes() == {("similar", "answered"): 3}
 
 
+def test_what_was_counted_in_another_database_is_dropped(
+    db: None, counting: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As at the end of a shop's own test run, when the settings name its real database again."""
+    first, *_ = goods()
+    similar_to(first)
+    with monkeypatch.context() as patch:
+        patch.setattr(usage, "_database", lambda: "the real one")
+        usage.write()
+    usage.write()
+    assert not SearchCount.objects.exists()
+
+
 def test_old_days_are_added_up_and_the_sum_never_falls(db: None, counting: None) -> None:
     today = timezone.localdate()
     about = {"source": "product", "kind": "similar", "outcome": "answered"}

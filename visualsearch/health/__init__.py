@@ -9,7 +9,7 @@ import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from django.db import DatabaseError, connections, router
+from django.db import Error, connections, router
 
 from visualsearch import indexing
 from visualsearch.exceptions import EncoderError
@@ -51,7 +51,7 @@ def findings() -> list[Finding]:
                 found.append(finding)
                 if not finding.is_fine and not finding.source:
                     break
-    except DatabaseError as error:
+    except Error as error:
         found.append(Finding("database", "database_unavailable"))
         _say(found, type(error).__name__)
     else:

@@ -8,6 +8,7 @@ from pathlib import Path
 import dj_database_url
 
 from shop import secret
+from shop.debugging import refuse_strangers
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 VAR = BASE_DIR / "var"
@@ -15,6 +16,7 @@ VAR = BASE_DIR / "var"
 DEBUG = os.environ.get("DEBUG", "0") == "1"
 SECRET_KEY = os.environ.get("SECRET_KEY") or secret.key(VAR / "secret_key")
 ALLOWED_HOSTS = os.environ.get("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]").split(",")
+refuse_strangers(DEBUG, ALLOWED_HOSTS, told=os.environ.get("DEBUG_ANYWHERE") == "1")
 CSRF_TRUSTED_ORIGINS = [o for o in os.environ.get("CSRF_TRUSTED_ORIGINS", "").split(",") if o]
 
 INSTALLED_APPS = [

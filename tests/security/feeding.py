@@ -1,7 +1,7 @@
 """A shop that is fed a folder of hostile files: ``python -m tests.security.feeding FOLDER``, a process of its own.
 
-Each goes through the API, in four threads as under gunicorn, then all through ``catalog_import`` and the index. Prints
-one line of JSON. The shop is the one of DATABASE_URL, its encoder the one in the package.
+Each goes through the API, then all through ``catalog_import``, which reads in four threads, and the index. Prints one
+line of JSON. The shop is the one of DATABASE_URL, its encoder the one in the package.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ import threading
 import time
 import warnings
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -32,8 +31,7 @@ def main(folder: Path) -> None:
     logging.basicConfig(stream=log, level=logging.WARNING, force=True)
     warm_up()
     paths = sorted(folder.iterdir())
-    with ThreadPoolExecutor(4) as pool:
-        answers = dict(pool.map(searched, enumerate(paths)))
+    answers = dict(map(searched, enumerate(paths)))
     at_search = peak()
     summary, failures, seconds = imported(folder)
     found = {
@@ -76,7 +74,7 @@ def searched(numbered: tuple[int, Path]) -> tuple[str, tuple[int, str, float]]:
         case "form":
             answer = client.post(address, {"image": SimpleUploadedFile(path.name, content)})
         case _:
-            body = json.dumps({"image": base64.b64encode(content).decode()})
+            body = b'{"image": "' + base64.b64encode(content) + b'"}'
             answer = client.post(address, body, content_type="application/json")
     seconds = time.thread_time() - started
     connection.close()

@@ -14,7 +14,7 @@ from django.core.management.base import CommandError
 
 from visualsearch.encoders import keras_zoo
 from visualsearch.encoders.mobilenet import MobileNetV2Compact
-from visualsearch.encoders.model_file import ModelFile
+from visualsearch.encoders.model_file import ModelFile, sealed
 from visualsearch.exceptions import EncoderError
 
 FILE = ModelFile(MobileNetV2Compact.description, "random")
@@ -25,7 +25,7 @@ def cache(use_settings: Any, tmp_path: Path, monkeypatch: Any) -> Path:
     """An empty model cache, and a converter that needs no TensorFlow."""
     use_settings(MODEL_CACHE=tmp_path / "cache")
     monkeypatch.setattr(keras_zoo, "build_model", lambda file: None)
-    monkeypatch.setattr(keras_zoo, "_convert", lambda model, **options: b"model")
+    monkeypatch.setattr(keras_zoo, "converted", lambda model, **options: b"model")
     return tmp_path / "cache"
 
 
@@ -33,7 +33,7 @@ def test_the_cache_is_made_and_the_file_named_by_its_fingerprint(cache: Path) ->
     path = keras_zoo.export(FILE)
     assert path == cache / f"mobilenet_v2_compact-{FILE.fingerprint[:16]}.tflite"
     assert [entry.name for entry in cache.iterdir()] == [path.name]
-    assert path.read_bytes() == b"model"
+    assert path.read_bytes() == sealed(b"model")
     assert path.stat().st_mode & 0o444 == 0o444, "workers of another user cannot read it"
 
 
@@ -44,10 +44,10 @@ def test_a_write_that_fails_leaves_the_old_file(cache: Path, monkeypatch: Any) -
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
-    monkeypatch.setattr(keras_zoo, "_convert", lambda model, **options: b"new model")
+    monkeypatch.setattr(keras_zoo, "converted", lambda model, **options: b"new model")
     with pytest.raises(EncoderError, match=r"cannot be written: No space left on device; VISUALSEARCH\['MODEL_CACHE'"):
         keras_zoo.export(FILE)
-    assert path.read_bytes() == b"model"
+    assert path.read_bytes() == sealed(b"model")
     assert list(cache.iterdir()) == [path]
 
 
@@ -59,20 +59,21 @@ def test_a_cache_that_cannot_be_made(cache: Path) -> None:
 
 def test_readers_see_one_whole_file(cache: Path, monkeypatch: Any) -> None:
     contents = [bytes([letter]) * 3_000_000 for letter in b"ab"]
+    whole = [sealed(content) for content in contents]
     path = keras_zoo.export(FILE)
-    path.write_bytes(contents[0])
+    path.write_bytes(whole[0])
     seen: list[bytes] = []
     stop = threading.Event()
 
     def read() -> None:
         while not stop.is_set():
             content = path.read_bytes()
-            seen.append(b"torn" if content not in contents else content[:1])
+            seen.append(b"torn" if content not in whole else content[:1])
 
     reader = threading.Thread(target=read)
     reader.start()
     for turn in range(30):
-        monkeypatch.setattr(keras_zoo, "_convert", lambda model, turn=turn, **options: contents[turn % 2])
+        monkeypatch.setattr(keras_zoo, "converted", lambda model, turn=turn, **options: contents[turn % 2])
         keras_zoo.export(FILE)
     stop.set()
     reader.join()

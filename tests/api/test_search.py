@@ -70,6 +70,8 @@ def test_a_photo_before_anything_is_indexed(api: APIClient) -> None:
     answer = send(api, image=red()).json()
     assert (answer["state"], answer["count"], answer["results"]) == ("pending", 0, [])
     assert answer["reason"]
+    answer = send(api, image=red(), objects="true", focus="auto").json()
+    assert (answer["state"], answer["objects"], answer["box"]) == ("pending", [], None)
 
 
 @pytest.mark.parametrize(

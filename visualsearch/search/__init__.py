@@ -106,7 +106,9 @@ def search_by_image(
     picture = None if image is None else queries.opened(image, part, looking.SIDE if wanted.of_parts else queries.SIDE)
     index = active_index(origin)
     if index is None:
-        return Results(state=State.PENDING, reason="Nothing is indexed yet.")
+        nothing = Results(state=State.PENDING, reason="Nothing is indexed yet.")
+        nothing.objects = [] if wanted.objects else None
+        return nothing
     if picture is None:
         return _answer(origin, queries.of_token(index, query or ""), eligible, filters, wanted)
     if wanted.of_parts:

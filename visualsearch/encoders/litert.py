@@ -71,7 +71,7 @@ class LiteRTRuntime:
         from ai_edge_litert.interpreter import Interpreter
 
         try:
-            # Read, not mapped: a file that is overwritten in its place would end the process, or change the model in it.
+            # Read, not mapped: a file that is overwritten in its place would end the process, or change its model.
             interpreter = Interpreter(model_content=self._path.read_bytes(), num_threads=self._threads)
             interpreter.allocate_tensors()
         except (ValueError, RuntimeError) as exc:

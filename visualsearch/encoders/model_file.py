@@ -109,8 +109,8 @@ class ModelFile:
             return False
 
     def built_path(self) -> Path:
-        """Where the .tflite file is. Raises EncoderNotBuilt, with what to do, where there is none yet, and InvalidWeights
-        where it is not as it was written: the fingerprint is of what it was made from."""
+        """Where the .tflite file is. Raises EncoderNotBuilt, with what to do, where there is none yet, and
+        InvalidWeights where it is not as it was written: the fingerprint is of what it was made from."""
         path = self.path
         if not path.is_file():
             name = self.description.name

@@ -18,7 +18,9 @@ from visualsearch.exceptions import ImageRefused
 pytestmark = [pytest.mark.fault]
 
 CODES = {kind.code for kind in ImageRefused.__subclasses__()}
-MOST_MB = 600
+MOST_MB = (
+    1200  # of client and server in one process; measured: 690 by the API alone, 1,050 with the import's four threads
+)
 MOST_SECONDS = 5  # of processor time, for one file
 EXPECTED = re.compile(r"INFO: Created TensorFlow Lite|WARNING django.request: (Bad Request|Request Entity|Unsupported)")
 

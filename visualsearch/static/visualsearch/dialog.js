@@ -38,7 +38,7 @@ function closeButton(label) {
 document.addEventListener("click", (event) => {
   const link = event.target.closest?.("[data-visualsearch-open]");
   if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
-  const here = document.querySelector("main [data-visualsearch-search]");
+  const here = [...document.querySelectorAll("[data-visualsearch-search]")].find((search) => !search.closest("dialog"));
   event.preventDefault();
   if (here) here.querySelector("input[type=file]").focus(); // this is the photo page
   else open(link).catch(() => location.assign(link.href));

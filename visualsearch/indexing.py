@@ -29,7 +29,7 @@ from visualsearch.exceptions import EncoderError, EncoderNotBuilt, FingerprintMi
 from visualsearch.images import content_hash, open_image, read_whole
 from visualsearch.locks import short_transaction, waited_too_long
 from visualsearch.models import ImageEmbedding, VisualIndex, rows
-from visualsearch.readers import Overdue, Read, Readers
+from visualsearch.readers import Overdue, Read, Readers, answered
 from visualsearch.signals import post_failed, post_indexed
 from visualsearch.sources import ImageSource
 from visualsearch.stores import get_store
@@ -258,6 +258,7 @@ def _load(source: ImageSource, encoder: Encoder, attempt: Attempt, force: bool) 
     """Reads, hashes and decodes one image; what goes wrong with it is kept in the attempt, not raised."""
     try:
         content = _read(source, attempt)
+        answered()
         if content is not None:
             attempt.hash = content_hash(content)
             if force or not attempt.settled or attempt.hash != attempt.known_hash:

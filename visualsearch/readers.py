@@ -13,6 +13,8 @@ T = TypeVar("T")
 
 SHORTEST = 0.5  # seconds, of the limit of a read however many did not end before it
 
+_thread = threading.local()
+
 
 class Overdue(TimeoutError):
     """The storage did not answer in time."""
@@ -24,6 +26,7 @@ class Read(Generic[T]):
     def __init__(self, work: Callable[[], T]) -> None:
         self.work = work
         self.begun: float | None = None
+        self.answered = False
         self.given_up = False
         self.done = threading.Event()
         self.value: T | None = None
@@ -31,15 +34,23 @@ class Read(Generic[T]):
 
     def run(self) -> None:
         self.begun = time.monotonic()
+        _thread.read = self
         try:
             self.value = self.work()
         except BaseException as error:  # raised where the result is asked for
             self.error = error
         self.done.set()
 
-    def overdue_at(self, limit: float) -> float:
-        """On the monotonic clock. One that has not begun waits for others, which are given up in time themselves."""
-        return (time.monotonic() if self.begun is None else self.begun) + limit
+    def left(self, limit: float) -> float:
+        """Seconds that it may take yet, of ``limit``. One that has not begun waits for others, which are given up in
+        time themselves; one that is answered is at work."""
+        return limit if self.begun is None or self.answered else self.begun + limit - time.monotonic()
+
+
+def answered() -> None:
+    """Called by a read when the storage has answered: what it does from there on, such as decoding, has no limit."""
+    if read := getattr(_thread, "read", None):
+        read.answered = True
 
 
 class Readers:
@@ -78,8 +89,8 @@ class Readers:
 
     def result(self, read: Read[T]) -> T:
         """What the read came to. Raises what it raised, and Overdue. To be asked for in the order of submission."""
-        while not read.done.wait(max(0.0, read.overdue_at(self._limit) - time.monotonic())):
-            if read.begun is not None and time.monotonic() >= read.overdue_at(self._limit):
+        while not read.done.wait(max(0.0, read.left(self._limit))):
+            if read.left(self._limit) <= 0:
                 read.given_up = True
                 self._start()
                 waited, self._limit = self._limit, max(SHORTEST, self._limit / 2)

@@ -12,16 +12,12 @@ class PhotoForm {
     this.search = form.closest("[data-visualsearch-search]");
     this.file = null;
     this.cut = null;
-    for (const name of ["stage", "cropper", "choose", "hint", "limits"])
+    for (const name of ["stage", "cropper", "choose", "limits"])
       this[name] = form.querySelector(`[data-visualsearch-${name}]`);
     this.submit = form.querySelector("[type=submit]");
     this.inputs = [...form.querySelectorAll("[type=file]")];
     this.listen();
     form.toggleAttribute("data-enhanced", true);
-    if (this.hint) {
-      if (matchMedia("(hover: none)").matches) this.hint.textContent = ""; // fingers drop nothing
-      this.hint.hidden = false; // it takes the place of the field that the browser showed
-    }
     if (form.hasAttribute("hx-post")) {
       import("./results.js");
       sendWithHtmx(form, () => this.ready(), (found) => this.arrived(found));

@@ -149,8 +149,6 @@ WEIGHTS = os.environ.get("WEIGHTS", remembered_weights()) or None
 
 VISUALSEARCH: dict[str, object] = {
     "MODEL_CACHE": VAR / "models",
-    # The compact encoder's weights are in the package; those of width 1.0 have to be named.
-    "ENCODER": "mobilenet_v2" if WEIGHTS else "mobilenet_v2_compact",
     "WEIGHTS": WEIGHTS,
     "THUMBNAIL": "visualsearch.thumbnails.easy_thumbnails",
     "METRICS_TOKEN": os.environ.get("METRICS_TOKEN"),

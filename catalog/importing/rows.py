@@ -22,9 +22,9 @@ from catalog.importing.pictures import Picture, Refused, inspect
 from catalog.importing.shelf import Shelf
 from catalog.models import Product, ProductImage
 
-THREADS = 4  # read and decode files side by side; Pillow lets go of the interpreter meanwhile
+THREADS = 2  # read and decode files side by side; Pillow lets go of the interpreter meanwhile. More take more memory
 BATCH_PRODUCTS = 200
-BATCH_BYTES = 64 * 1024 * 1024
+BATCH_BYTES = 32 * 1024 * 1024
 LONGEST_NAME = 100  # of a file in the storage, as ProductImage.image has it
 
 

@@ -27,16 +27,14 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 # Reads files in a process of its own, which has decoded one of each format before, and says for each what became of
 # it, and how much the highest memory use so far has grown.
 MEASURE = """
-import json, resource, sys, warnings
+import json, sys, warnings
 warnings.simplefilter("error")
 from pathlib import Path
 from django.conf import settings
 settings.configure()
 from visualsearch.exceptions import ImageRefused
 from visualsearch.images import open_image
-
-def peak():
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
+from tests.memory import peak
 
 warm, *paths = map(Path, sys.argv[1:])
 for path in warm.iterdir():

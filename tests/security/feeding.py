@@ -1,7 +1,7 @@
-"""A shop that is fed a folder of hostile files: ``python -m tests.security.feeding FOLDER``, a process of its own.
+"""A shop that is fed hostile files, in a process of its own: ``python -m tests.security.feeding WAY FOLDER``.
 
-Each goes through the API, then all through ``catalog_import``, which reads in four threads, and the index. Prints one
-line of JSON. The shop is the one of DATABASE_URL, its encoder the one in the package.
+By ``search`` each goes through the API; by ``import`` all go through ``catalog_import``, which reads in four threads,
+and the index. Prints one line of JSON. The shop is the one of DATABASE_URL, its encoder the one in the package.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import io
 import json
 import logging
-import resource
 import sys
 import threading
 import time
@@ -22,30 +21,22 @@ from typing import Any
 FORMS = ("raw", "form", "json")
 
 
-def main(folder: Path) -> None:
+def main(way: str, folder: Path) -> None:
     import django
+
+    from tests.memory import peak
 
     django.setup()
     warnings.simplefilter("error")
     log = io.StringIO()
     logging.basicConfig(stream=log, level=logging.WARNING, force=True)
-    warm_up()
-    paths = sorted(folder.iterdir())
-    answers = dict(map(searched, enumerate(paths)))
-    at_search = peak()
-    summary, failures, seconds = imported(folder)
-    found = {
-        "search": answers,
-        "import": {"summary": summary, "failures": failures, "seconds": seconds, "states": indexed()},
-        "peak_mb": [at_search, peak()],
-        "log": log.getvalue(),
-    }
-    print(json.dumps(found))
-
-
-def peak() -> float:
-    """The most that this process has had in memory so far, in MB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
+    if way == "search":
+        warm_up()
+        found: dict[str, Any] = {"answers": dict(map(searched, enumerate(sorted(folder.iterdir()))))}
+    else:
+        summary, failures, seconds = imported(folder)
+        found = {"summary": summary, "failures": failures, "seconds": seconds, "states": indexed()}
+    print(json.dumps({**found, "peak_mb": peak(), "log": log.getvalue()}))
 
 
 def warm_up() -> None:
@@ -127,4 +118,4 @@ def indexed() -> dict[str, tuple[str, str]]:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(sys.argv[1], Path(sys.argv[2]))

@@ -125,7 +125,7 @@ def test_pictures_to_calibrate_with_are_spread_and_the_unreadable_named(tmp_path
 
     given: list[Any] = []
     monkeypatch.setattr(keras_zoo, "build_model", lambda file: None)
-    monkeypatch.setattr(keras_zoo, "_convert", lambda model, **options: given.append(options) or b"")
+    monkeypatch.setattr(keras_zoo, "converted", lambda model, **options: given.append(options) or b"")
     monkeypatch.setattr("visualsearch.management.commands.visualsearch_encoder._speed", lambda encoder: "")
     (tmp_path / "pictures" / "inner").mkdir(parents=True)
     for number in range(3):

@@ -115,7 +115,6 @@ def command(*arguments: str) -> str:
             ["build", "visualsearch.testing.FakeEncoder"],
             "fake is not one of Keras's models; choose one of mobilenet_v2",
         ),
-        (["check", "--weights", "random"], "run: manage.py visualsearch_encoder build mobilenet_v2 --weights random"),
         (["build"], "the following arguments are required: name"),
         (["bild"], "invalid choice: 'bild' (choose from 'list', 'build', 'check')"),
         ([], "the following arguments are required: list | build | check"),
@@ -127,6 +126,12 @@ def test_arguments_that_are_wrong(cache: Path, arguments: list[str], reason: str
     message = str(caught.value).replace("choose from list, build, check", "choose from 'list', 'build', 'check'")
     assert reason in message
     assert "\n" not in message
+
+
+def test_check_wants_a_model(cache: Path, use_settings: Any) -> None:
+    use_settings(MODEL_CACHE=cache, WEIGHTS="random")
+    with pytest.raises(CommandError, match="run: manage.py visualsearch_encoder build mobilenet_v2 --weights random"):
+        command("check")
 
 
 def test_check_wants_pictures(cache: Path, tmp_path: Path) -> None:

@@ -134,7 +134,9 @@ def complaint(said: Any) -> str:
 WATCH_SHIFTS = """
 window.layoutShifts = [];
 new PerformanceObserver((list) => {
-  for (const shift of list.getEntries())
+  // What moves while the page is still being received is not counted: its first half is shown before it has a second.
+  const received = performance.getEntriesByType("navigation")[0].domInteractive || Infinity;
+  for (const shift of list.getEntries().filter((one) => one.startTime > received))
     for (const {node, previousRect, currentRect} of shift.sources)
       window.layoutShifts.push(`${node?.outerHTML?.slice(0, 80) ?? node?.nodeName}: ` +
         [previousRect, currentRect].map((r) => `${r.x} ${r.y} ${r.width} ${r.height}`).join(" -> "));

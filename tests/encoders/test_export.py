@@ -130,7 +130,7 @@ def test_arguments_that_are_wrong(cache: Path, arguments: list[str], reason: str
 
 def test_check_wants_a_model(cache: Path, use_settings: Any) -> None:
     use_settings(MODEL_CACHE=cache, WEIGHTS="random")
-    with pytest.raises(CommandError, match="run: manage.py visualsearch_encoder build mobilenet_v2 --weights random"):
+    with pytest.raises(CommandError, match=r"run: manage\.py visualsearch_encoder build mobilenet_v2 --weights random"):
         command("check")
 
 

@@ -166,7 +166,14 @@ def visit(chromium: Any, goods: list[Product], live_server: Any) -> Iterator[Cal
         # A browser tells here, too, what the Content-Security-Policy kept from it.
         begun.page.on("console", lambda said: said.type == "error" and begun.troubles.append(complaint(said)))
         begun.page.on("pageerror", lambda error: begun.troubles.append(f"script: {error}"))
-        begun.page.on("requestfailed", lambda request: begun.troubles.append(f"not loaded: {request.url[:200]}"))
+        # A page that is left while its pictures come breaks off their requests itself.
+        begun.page.on(
+            "requestfailed",
+            lambda request: (
+                "ERR_ABORTED" in (request.failure or "")
+                or begun.troubles.append(f"not loaded: {request.url[:200]} {request.failure}")
+            ),
+        )
         begun.page.on("response", lambda r: r.status < 400 or begun.troubles.append(f"{r.status}: {r.url[:200]}"))
         visits.append(begun)
         contexts.append(context)

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
 from django.contrib.admin.utils import quote
-from django.core.exceptions import ValidationError
 from django.db.models import Model, Q, QuerySet
 from django.db.models.fields.files import FieldFile
 from django.http import HttpRequest
@@ -133,7 +132,7 @@ class ImageEmbeddingAdmin(ReadOnlyAdmin):
             row.shown = Shown(missing=_("No source of this name is registered."))
         for source in all_sources():
             own = [row for row in rows if row.index.source == source.name]
-            images = _images(source, [row.object_id for row in own]) if own else {}
+            images = source.loaded(row.object_id for row in own) if own else {}
             for row in own:
                 row.shown = self._shown(request, source, images.get(row.object_id))
 
@@ -205,19 +204,6 @@ class _WithImages:
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)  # type: ignore[misc]
         self.model_admin.find_images(request, self.result_list)  # type: ignore[attr-defined]
-
-
-def _images(source: ImageSource, texts: Iterable[str]) -> dict[str, Model]:
-    """Images by primary key as text, with what their names are likely to need."""
-    keys = []
-    for text in texts:
-        try:
-            keys.append(source.pk_field.to_python(text))
-        except ValidationError:  # a row of the days when the model had keys of another type
-            continue
-    related = [path for path in (source.product_field, *source.related) if path]
-    images = source.images().filter(pk__in=keys)
-    return {str(image.pk): image for image in (images.select_related(*related) if related else images)}
 
 
 def _name(row: Any) -> str:

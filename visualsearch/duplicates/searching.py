@@ -11,7 +11,6 @@ from datetime import timedelta
 from typing import Any
 
 import numpy as np
-from django.core.exceptions import ValidationError
 from django.db import connections, router, transaction
 from django.db.models import Count
 from django.utils import timezone
@@ -135,13 +134,7 @@ def _keep(pairs: Pairs, one: tuple[str, str], other: tuple[str, str], distance: 
 
 def _owners(source: ImageSource, keys: Sequence[str]) -> dict[str, str]:
     """The product of each image that is still there and has one, as text."""
-    wanted = []
-    for key in keys:
-        try:
-            wanted.append(source.pk_field.to_python(key))
-        except ValidationError:  # a row of the days when the model had keys of another type
-            continue
-    found = source.images().filter(pk__in=wanted).order_by().values_list("pk", source.product_field or "pk")
+    found = source.of_keys(keys).order_by().values_list("pk", source.product_field or "pk")
     return {str(pk): str(owner) for pk, owner in found if owner is not None}
 
 

@@ -109,7 +109,7 @@ def loaded(
 
 def _fill(source: ImageSource, groups: dict[int, Group], pairs: Sequence[DuplicatePair]) -> None:
     sides = {image: key for pair in pairs for image, key in _images(pair)}
-    images = _loaded_images(source, sides)
+    images = source.loaded(sides)
     products = [source.product_pk_of(image) for image in images.values()]
     eligible = {str(pk) for pk in source.eligible_products().filter(pk__in=products).values_list("pk", flat=True)}
     for pair in pairs:
@@ -123,19 +123,6 @@ def _fill(source: ImageSource, groups: dict[int, Group], pairs: Sequence[Duplica
 
 def _images(pair: DuplicatePair) -> list[tuple[str, str]]:
     return [(pair.first_image, pair.first), (pair.second_image, pair.second)]
-
-
-def _loaded_images(source: ImageSource, keys: Iterable[str]) -> dict[str, Any]:
-    """Images by primary key as text, with their products and what those's names are likely to need."""
-    wanted = []
-    for key in keys:
-        try:
-            wanted.append(source.pk_field.to_python(key))
-        except ValidationError:  # a row of the days when the model had keys of another type
-            continue
-    related = [path for path in (source.product_field, *source.related) if path]
-    images = source.images().filter(pk__in=wanted)
-    return {str(image.pk): image for image in (images.select_related(*related) if related else images)}
 
 
 def names(source: ImageSource, keys: Iterable[str]) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from django.db import connection
 from PIL import Image
 from tqdm import tqdm
 
+from benchmarks.stage import GALLERY, CannotMeasure
 from catalog.models import Category, Product, ProductImage
 from visualsearch.encoders.base import Encoder
 from visualsearch.images import open_image
@@ -45,6 +47,15 @@ def real_vectors(encoder: Encoder, count: int, cache: Path) -> Vectors:
         temporary.replace(path)
     vectors = np.load(path, mmap_mode="r")
     return np.array(vectors[:count])
+
+
+def cached_vectors(encoder: Encoder, count: int, *, quick: bool) -> Vectors:
+    """``real_vectors``, kept for the next run unless ``quick``. Raises CannotMeasure where there are no pictures."""
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            return real_vectors(encoder, count, Path(folder) if quick else GALLERY)
+    except FileNotFoundError as error:
+        raise CannotMeasure(str(error)) from error
 
 
 def _kept(cache: Path, stem: str) -> list[Path]:

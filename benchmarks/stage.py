@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -93,16 +94,16 @@ def build(encoder: str, *options: str) -> None:
 @contextmanager
 def worker(log: Path) -> Iterator[None]:
     """A queue cluster on this stage, with all its processes ended at the end."""
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [sys.executable, "manage.py", "qcluster"],
-            cwd=BASE_DIR,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-    try:
+    with log.open("wb") as output, started("manage.py", "qcluster", stdout=output, stderr=subprocess.STDOUT):
         yield
+
+
+@contextmanager
+def started(*arguments: str, **options: Any) -> Iterator[subprocess.Popen[bytes]]:
+    """A Python process in a group of its own; it and all that it started are ended at the end."""
+    process = subprocess.Popen([sys.executable, *arguments], cwd=BASE_DIR, start_new_session=True, **options)
+    try:
+        yield process
     finally:
         process.terminate()
         with suppress(subprocess.TimeoutExpired):

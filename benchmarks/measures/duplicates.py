@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import resource
-import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from benchmarks.gallery import Vectors, fill, real_vectors
-from benchmarks.stage import GALLERY, CannotMeasure, say
+from benchmarks.gallery import Vectors, cached_vectors, fill
+from benchmarks.stage import say
 from visualsearch import duplicates
 from visualsearch.conf import conf
 from visualsearch.encoders import get_encoder
@@ -30,11 +29,7 @@ def measure(*, quick: bool) -> dict[str, Any]:
     count = QUICK_IMAGES if quick else IMAGES
     encoder, source = get_encoder(), get_source("product")
     say(f"{count} embeddings")
-    try:
-        with tempfile.TemporaryDirectory() as folder:
-            vectors = real_vectors(encoder, count, Path(folder) if quick else GALLERY)
-    except FileNotFoundError as error:
-        raise CannotMeasure(str(error)) from error
+    vectors = cached_vectors(encoder, count, quick=quick)
     say(f"{count} rows and their graph")
     fill(source, encoder, conf.ENCODER, vectors)
     say("threshold")

@@ -5,11 +5,9 @@ from __future__ import annotations
 import http.client
 import json
 import os
-import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -27,11 +25,10 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext, override_settings
 from PIL import Image
 
-from benchmarks.gallery import fill, real_vectors
+from benchmarks.gallery import cached_vectors, fill
 from benchmarks.gallery import pictures as gallery_pictures
-from benchmarks.stage import GALLERY, CannotMeasure, milliseconds, percentile, pictures, say
+from benchmarks.stage import CannotMeasure, milliseconds, percentile, pictures, say, started
 from catalog.models import Product
-from shop.database import BASE_DIR
 from visualsearch.conf import conf
 from visualsearch.encoders import get_encoder
 from visualsearch.images import open_image
@@ -118,11 +115,7 @@ def figures(kinds: dict[str, list[float]], rate: float, memory: Sequence[float])
 def filled(images: int, *, quick: bool) -> None:
     """The shop's tables with real embeddings; each image's file is one of the catalogue's."""
     say(f"{images} images")
-    try:
-        with tempfile.TemporaryDirectory() as folder:
-            vectors = real_vectors(get_encoder(), images, Path(folder) if quick else GALLERY)
-    except FileNotFoundError as error:
-        raise CannotMeasure(str(error)) from error
+    vectors = cached_vectors(get_encoder(), images, quick=quick)
     fill(get_source("product"), get_encoder(), conf.ENCODER, vectors, IMAGES_PER_PRODUCT)
     media = Path(settings.MEDIA_ROOT) / "gallery"
     media.mkdir(parents=True)
@@ -233,23 +226,11 @@ def server() -> Iterator[tuple[int, subprocess.Popen[bytes]]]:
         port = probe.getsockname()[1]
     own = json.loads(os.environ["BENCHMARK_VISUALSEARCH"]) | {"PHOTO_RATE": UNLIMITED, "SIMILAR_RATE": UNLIMITED}
     command = ["-m", "gunicorn", "shop.wsgi", "--bind", f"127.0.0.1:{port}", "--threads", "4", "--no-control-socket"]
-    process = subprocess.Popen(
-        [sys.executable, *command, "--worker-class", "visualsearch.contrib.serving.Worker", "--log-level", "warning"],
-        cwd=BASE_DIR,
-        env={**os.environ, "BENCHMARK_VISUALSEARCH": json.dumps(own)},
-        stdout=sys.stderr,
-        start_new_session=True,
-    )
-    try:
+    worker = ["--worker-class", "visualsearch.contrib.serving.Worker", "--log-level", "warning"]
+    environment = {**os.environ, "BENCHMARK_VISUALSEARCH": json.dumps(own)}
+    with started(*command, *worker, env=environment, stdout=sys.stderr) as process:
         wait_for(port, process)
         yield port, process
-    finally:
-        process.terminate()
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(15)
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
 
 
 def wait_for(port: int, process: subprocess.Popen[bytes]) -> None:

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import tempfile
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from django.core.management import call_command
 from django.db import connection
 
-from benchmarks.gallery import Vectors, fill, real_vectors
+from benchmarks.gallery import Vectors, cached_vectors, fill
 from benchmarks.gallery import pictures as gallery_pictures
-from benchmarks.stage import GALLERY, CannotMeasure, milliseconds, percentile, say
+from benchmarks.stage import milliseconds, percentile, say
 from catalog.models import Product
 from visualsearch import search_by_image, similar_to
 from visualsearch.conf import conf
@@ -56,11 +54,7 @@ def gallery(size: int, *, quick: bool) -> dict[str, Any]:
     """Fills the tables, searches them, and empties them again."""
     encoder, source = get_encoder(), get_source("product")
     say(f"{size} embeddings")
-    try:
-        with tempfile.TemporaryDirectory() as folder:
-            vectors = real_vectors(encoder, size, Path(folder) if quick else GALLERY)
-    except FileNotFoundError as error:
-        raise CannotMeasure(str(error)) from error
+    vectors = cached_vectors(encoder, size, quick=quick)
     say(f"{size} rows and their graph")
     start = time.perf_counter()
     index = fill(source, encoder, conf.ENCODER, vectors)

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import json
-import os
 import sys
-from typing import Any
 
 from benchmarks import stage
-from benchmarks.running import table
+from benchmarks.running import Figures, reported
 
 ENCODERS = ("mobilenet_v2_compact", "mobilenet_v2")
 
@@ -18,24 +15,14 @@ ENCODERS = ("mobilenet_v2_compact", "mobilenet_v2")
 def main() -> int:
     arguments = parsed()
     stage.WEIGHTS.pop(arguments.encoder, None)  # the bundled ones, which have a calibration
-    about: dict[str, Any] = {
-        "benchmark": "options",
-        "encoder": arguments.encoder,
-        "quick": arguments.quick,
-        "cpus": os.cpu_count(),
-        "load_average": round(os.getloadavg()[0], 1),
-    }
-    try:
+
+    def measure() -> Figures:
         with stage.stage(arguments.encoder):
             measures = importlib.import_module("benchmarks.measures.options")
-            figures = about | measures.measure(quick=arguments.quick)
-    except stage.CannotMeasure as error:
-        print(f"benchmark options: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        return 130
-    print(json.dumps(figures) if arguments.json else table({"options": figures}))
-    return 0
+            found: Figures = measures.measure(quick=arguments.quick)
+            return found
+
+    return reported("options", arguments.encoder, arguments, measure)
 
 
 def parsed() -> argparse.Namespace:

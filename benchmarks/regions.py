@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import json
-import os
 import sys
-from typing import Any
 
 from benchmarks import stage
-from benchmarks.running import table
+from benchmarks.running import Figures, reported
 
 ENCODERS = ("mobilenet_v2_compact", "mobilenet_v2")
 
@@ -19,28 +16,17 @@ def main() -> int:
     arguments = parsed()
     if arguments.weights == "bundled" or arguments.quick:
         stage.WEIGHTS.pop(arguments.encoder, None)
-    about: dict[str, Any] = {
-        "benchmark": "regions",
-        "encoder": arguments.encoder,
-        "quick": arguments.quick,
-        "cpus": os.cpu_count(),
-        "load_average": round(os.getloadavg()[0], 1),
-        "weights": "bundled" if arguments.encoder not in stage.WEIGHTS else "imagenet",
-        "part": arguments.part,
-    }
-    try:
+    about = {"weights": "bundled" if arguments.encoder not in stage.WEIGHTS else "imagenet", "part": arguments.part}
+
+    def measure() -> Figures:
         with stage.stage(arguments.encoder):
             measures = importlib.import_module("benchmarks.measures.regions")
-            figures = about | measures.measure(
+            found: Figures = measures.measure(
                 quick=arguments.quick, queries=arguments.queries, part=arguments.part, only=arguments.only
             )
-    except stage.CannotMeasure as error:
-        print(f"benchmark regions: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        return 130
-    print(json.dumps(figures) if arguments.json else table({"regions": figures}))
-    return 0
+            return about | found
+
+    return reported("regions", arguments.encoder, arguments, measure)
 
 
 def parsed() -> argparse.Namespace:

@@ -7,6 +7,7 @@ import importlib
 import json
 import os
 import sys
+from collections.abc import Callable
 from typing import Any
 
 from benchmarks.stage import CannotMeasure, stage
@@ -35,7 +36,19 @@ def main(name: str) -> int:
     arguments = parsed(name)
     bundled = name in BUNDLED
     encoder = QUICK_ENCODER if arguments.quick and not bundled else ENCODERS[name]
-    about = {
+
+    def measure() -> Figures:
+        with stage(encoder, database=name not in NO_DATABASE, bundled=bundled):
+            measures = importlib.import_module(f"benchmarks.measures.{name}")
+            found: Figures = measures.measure(quick=arguments.quick)
+            return found
+
+    return reported(name, encoder, arguments, measure)
+
+
+def reported(name: str, encoder: str, arguments: argparse.Namespace, measure: Callable[[], Figures]) -> int:
+    """Prints what is measured, after what is in all of them. Returns the exit status."""
+    about: Figures = {
         "benchmark": name,
         "encoder": encoder.rpartition(".")[2],
         "quick": arguments.quick,
@@ -43,9 +56,7 @@ def main(name: str) -> int:
         "load_average": round(os.getloadavg()[0], 1),
     }
     try:
-        with stage(encoder, database=name not in NO_DATABASE, bundled=bundled):
-            measures = importlib.import_module(f"benchmarks.measures.{name}")
-            figures = about | measures.measure(quick=arguments.quick)
+        figures = about | measure()
     except CannotMeasure as error:
         print(f"benchmark {name}: {error}", file=sys.stderr)
         return 1

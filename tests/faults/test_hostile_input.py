@@ -18,7 +18,7 @@ from visualsearch.exceptions import ImageRefused
 pytestmark = [pytest.mark.fault]
 
 CODES = {kind.code for kind in ImageRefused.__subclasses__()}
-MOST_MB = (600, 700)  # of the search, where it is the client as well, and of the import with two threads
+MOST_MB = 600  # of the search, where it is the client as well, and of the import with two threads
 MOST_SECONDS = 5  # of processor time, for one file
 EXPECTED = re.compile(r"INFO: Created TensorFlow Lite|WARNING django.request: (Bad Request|Request Entity|Unsupported)")
 
@@ -60,8 +60,8 @@ def test_hostile_files_are_embedded_or_refused_by_name(transactional_db: None, t
     assert searched == {name: refused.get(name, "") for name in made}  # both doors are one
     assert len(imports["states"]) > 50
     assert "Traceback" not in search["log"] + imports["log"]
-    peaks = (search["peak_mb"], imports["peak_mb"])  # measured: 540 and 635
-    assert [peak < most for peak, most in zip(peaks, MOST_MB, strict=True)] == [True, True], peaks
+    peaks = (search["peak_mb"], imports["peak_mb"])  # measured: 540 and 545
+    assert max(peaks) < MOST_MB, peaks
 
 
 def is_named(status: int, code: str) -> bool:

@@ -7,13 +7,14 @@ import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from traceback import walk_tb
 
 import pytest
 from PIL import Image
 
 from tests.images.hostile import HOSTILE, made
 from tests.images.samples import encoded, exif, files, picture
-from visualsearch.exceptions import TooManyPixels
+from visualsearch.exceptions import TooManyPixels, TruncatedImage
 from visualsearch.images import open_image, upright_size
 from visualsearch.images.limits import UNCOUNTED, _Room
 
@@ -44,6 +45,21 @@ def test_four_threads_take_the_memory_of_one(tmp_path: Path) -> None:
     )
     assert process.returncode == 0, process.stderr
     assert float(process.stdout) < 600  # measured: 475, where four of them side by side would take 1,240
+
+
+def test_a_kept_error_holds_no_picture() -> None:
+    data = encoded(picture(size=(800, 600)), "PNG")
+    with pytest.raises(TruncatedImage) as refused:
+        open_image(data[: len(data) // 2])
+    held = [
+        value
+        for error in (refused.value, refused.value.__cause__)
+        for frame, _ in walk_tb(error.__traceback__ if error else None)
+        for value in frame.f_locals.values()
+        if isinstance(value, Image.Image)
+    ]
+    assert refused.value.__cause__ is not None
+    assert held == []
 
 
 def test_a_large_picture_waits_and_a_small_one_does_not() -> None:

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
+from traceback import clear_frames
 
 from visualsearch.conf import conf
 from visualsearch.exceptions import ImageTooSmall, TooManyPixels
@@ -34,6 +35,9 @@ class _Room:
         self._held.count = 0
         try:
             yield
+        except BaseException as exc:
+            clear_frames(exc.__traceback__)  # they hold the picture for as long as somebody keeps the error
+            raise
         finally:
             count, self._held.count = self._held.count, None
             if count:

@@ -22,7 +22,8 @@ from visualsearch.search import Results
 from visualsearch.sources import get_source
 from visualsearch.statements import settings_for
 from visualsearch.stores import get_store
-from visualsearch.stores.pgvector import hnsw_name, nearest_images, search_settings
+from visualsearch.stores.nearest import nearest_images, search_settings
+from visualsearch.stores.pgvector import hnsw_name
 
 SIZES, QUICK_SIZES = (10_000, 90_000), (1000, 2000)
 QUERIES, QUICK_QUERIES = 100, 5

@@ -13,7 +13,7 @@ from tests.shelf import make_product, product_source
 from visualsearch.models import ImageEmbedding, VisualIndex
 from visualsearch.statements import settings_for
 from visualsearch.stores import get_store
-from visualsearch.stores.pgvector import nearest_images, search_settings
+from visualsearch.stores.nearest import nearest_images, search_settings
 from visualsearch.testing import FakeEncoder
 
 pytestmark = pytest.mark.django_db

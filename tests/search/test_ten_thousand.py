@@ -22,7 +22,8 @@ from visualsearch.images import open_image
 from visualsearch.models import ImageEmbedding, VisualIndex
 from visualsearch.statements import settings_for
 from visualsearch.stores import get_store
-from visualsearch.stores.pgvector import hnsw_name, nearest_images, search_settings
+from visualsearch.stores.nearest import nearest_images, search_settings
+from visualsearch.stores.pgvector import hnsw_name
 
 pytestmark = [pytest.mark.slow, pytest.mark.django_db]
 

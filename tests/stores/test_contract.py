@@ -16,7 +16,8 @@ from visualsearch.exceptions import StoreError
 from visualsearch.models import ImageEmbedding, VisualIndex
 from visualsearch.statements import settings_for
 from visualsearch.stores import Condition, Store, get_store
-from visualsearch.stores.pgvector import PgVectorStore, hnsw_name, nearest_images, search_settings
+from visualsearch.stores.nearest import nearest_images, search_settings
+from visualsearch.stores.pgvector import PgVectorStore, hnsw_name
 
 DIMENSIONS = 64
 # Radians from one image to the next. Half precision tells distances apart down to about 0.0005.

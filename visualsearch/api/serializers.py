@@ -1,16 +1,12 @@
-"""What the API answers. A product is shown by the shop's own serializer."""
+"""The shape of what the API answers, as OpenAPI describes it. A product is shown by the shop's own serializer."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
-from django.db import models
 from rest_framework import serializers
 
-from visualsearch.calibration import DIGITS
-from visualsearch.regions.explain import Explanation
-from visualsearch.search import Match, Results, State, Wishes
+from visualsearch.search import State
 from visualsearch.sources import ImageSource
 
 
@@ -28,18 +24,11 @@ class DefaultProductSerializer(serializers.Serializer[Any]):
         ref_name = "VisualSearchProduct"
 
 
-class FoundImage(NamedTuple):
-    """The image that was nearest to the query."""
-
-    id: Any
-    url: str | None
-
-
 class ProductField(serializers.ReadOnlyField):
     """A product as the shop's serializer made it."""
 
 
-class ImageSerializer(serializers.Serializer[FoundImage]):
+class ImageSerializer(serializers.Serializer[Any]):
     id = KeyField(help_text="Primary key of the image.")
     url = serializers.URLField(
         read_only=True, allow_null=True, help_text="Absolute. Null where the image's storage gives no address."
@@ -51,13 +40,6 @@ class ImageSerializer(serializers.Serializer[FoundImage]):
 
 class ValueField(serializers.JSONField):
     """A value of a field of the shop's: text, number, date or key."""
-
-
-class AsAskedSerializer(serializers.Serializer[Any]):
-    """Of a dict: what was not asked for is not in it, and not in the answer either, be it nullable or not."""
-
-    def to_representation(self, instance: Any) -> dict[str, Any]:
-        return {name: value for name, value in super().to_representation(instance).items() if name in instance}
 
 
 class ExplanationSerializer(serializers.Serializer[Any]):
@@ -79,7 +61,7 @@ class ExplanationSerializer(serializers.Serializer[Any]):
         ref_name = "VisualSearchExplanation"
 
 
-class MatchSerializer(AsAskedSerializer):
+class MatchSerializer(serializers.Serializer[Any]):
     rank = serializers.IntegerField(read_only=True, min_value=1, help_text="From 1, the most similar.")
     score = serializers.FloatField(
         read_only=True,
@@ -147,7 +129,7 @@ class BoxField(serializers.ListField):
         super().__init__(child=number, min_length=4, max_length=4, **options)
 
 
-class PageSerializer(AsAskedSerializer):
+class PageSerializer(serializers.Serializer[Any]):
     """What every list of results has."""
 
     state = serializers.ChoiceField(_STATES, read_only=True)
@@ -224,64 +206,3 @@ def product_serializer(source: ImageSource) -> type[serializers.BaseSerializer[A
     """The serializer that the source was registered with, or the small default one."""
     found: type[serializers.BaseSerializer[Any]] = source.serializer_class or DefaultProductSerializer
     return found
-
-
-def page(source: ImageSource, results: Results, context: Mapping[str, Any], wishes: Wishes) -> dict[str, Any]:
-    """The answer for a page of results. ``context`` is the serializers' own: request, view, format. ``wishes`` are what
-    it was asked for.
-    """
-    shown = _page(source, results, context, wishes)
-    if wishes.get("focus"):
-        shown["box"] = results.box
-    if results.objects is not None:
-        each: Wishes = {**wishes, "explain": False}
-        shown["objects"] = [{**_page(source, thing, context, each), "box": thing.box} for thing in results.objects]
-    answer: dict[str, Any] = ResultsSerializer(shown).data
-    return answer
-
-
-def _page(source: ImageSource, results: Results, context: Mapping[str, Any], wishes: Wishes) -> dict[str, Any]:
-    """All products go through one serializer with ``many``: a ``list_serializer_class`` of the shop's can prefetch."""
-    products = product_serializer(source)([match.product for match in results], many=True, context=dict(context))
-    found = [
-        _result(match, product, _image(source, match, context["request"]), explained=bool(wishes.get("explain")))
-        for match, product in zip(results, products.data, strict=True)
-    ]
-    answer = {"state": results.state, "reason": results.reason, "count": len(found), "results": found}
-    beside = {name: getattr(results, name) for name in ("query", "cut", "guess", "facets")}
-    answer |= {name: value for name, value in beside.items() if value is not None}
-    return answer | ({"next": results.next} if "cursor" in wishes else {})
-
-
-def _result(match: Match, product: Any, image: FoundImage, *, explained: bool) -> dict[str, Any]:
-    """A match, its product serialized already. What was not asked for is left out."""
-    shown = {
-        "rank": match.rank,
-        "score": match.score,
-        "distance": match.distance,
-        "product": product,
-        "image": image,
-    }
-    asked_for = {"folded": match.folded, "group": match.group}
-    shown |= {name: value for name, value in asked_for.items() if value is not None}
-    return shown | ({"explanation": _explanation(match.explanation)} if explained else {})
-
-
-def _explanation(explanation: Explanation | None) -> dict[str, Any] | None:
-    if explanation is None:
-        return None
-    return {
-        "similarity": round(explanation.similarity, DIGITS),
-        "carried": round(explanation.carried(), 3),
-        "shares": [[round(float(share), DIGITS) for share in row] for row in explanation.shares],
-        "heat_map": explanation.data_uri(),
-    }
-
-
-def _image(source: ImageSource, match: Match, request: Any) -> FoundImage:
-    image: models.Model = match.image
-    try:
-        url = request.build_absolute_uri(source.file_of(image).url)
-    except (ValueError, NotImplementedError):  # the file was taken away just now, or its storage is private
-        url = None
-    return FoundImage(image.pk, url)

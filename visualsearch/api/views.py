@@ -22,6 +22,7 @@ from rest_framework.versioning import QueryParameterVersioning
 from rest_framework.views import APIView
 
 from visualsearch.api import caching
+from visualsearch.api.answers import page
 from visualsearch.api.bodies import (
     FORM_OVERHEAD,
     ImageParser,
@@ -33,7 +34,7 @@ from visualsearch.api.bodies import (
 )
 from visualsearch.api.errors import NO_PRODUCT, exception_handler
 from visualsearch.api.parameters import Asked, asked, explains
-from visualsearch.api.serializers import StateSerializer, page
+from visualsearch.api.serializers import StateSerializer
 from visualsearch.api.throttles import PhotoThrottle, SimilarThrottle
 from visualsearch.search import search_by_image, similar_to, state_of
 from visualsearch.search.keys import product_key

@@ -15,7 +15,8 @@ from visualsearch.models import VisualIndex, active_index, rows
 from visualsearch.sources import ImageSource
 from visualsearch.statements import settings_for
 from visualsearch.stores import Condition, get_store
-from visualsearch.stores.pgvector import PgVectorStore, hnsw_name, nearest_images, search_settings
+from visualsearch.stores.nearest import nearest_images, search_settings
+from visualsearch.stores.pgvector import PgVectorStore, hnsw_name
 
 # PostgreSQL may do without the index where that costs no customer anything: it is then right, or nearly.
 FEW = 2_000  # images, among which no way is slow

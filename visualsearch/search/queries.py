@@ -8,22 +8,20 @@ from dataclasses import dataclass, replace
 from typing import Any, BinaryIO
 
 import numpy as np
-from django.db import models
-from django.db.models.functions import Cast
 from PIL import Image
 
 from visualsearch.encoders.base import Vectors
 from visualsearch.exceptions import UnknownProduct
 from visualsearch.images import open_image
 from visualsearch.indexing import encoder_of
-from visualsearch.models import ImageEmbedding, VisualIndex
+from visualsearch.models import VisualIndex
 from visualsearch.search.boxes import Box
 from visualsearch.search.feedback import moved, unit
 from visualsearch.search.keys import product_key
 from visualsearch.search.options import Options
 from visualsearch.search.tokens import signed, vector_of
 from visualsearch.sources import ImageSource
-from visualsearch.stores.vectors import vectors_of
+from visualsearch.stores.vectors import in_active, vectors_of
 
 SIDE = 224  # pixels of the shorter side that encoders look at
 
@@ -49,11 +47,11 @@ class Query:
 
 def of_product(source: ImageSource, pk: Any, options: Options) -> Query | None:
     """The mean of the product's vectors; None where it has none. One query."""
-    own = _own_vectors(source, pk)
-    if not own:
+    own = in_active(source.name, source.images_of(pk))
+    if own is None:
         return None
-    mean = np.mean([row.vector for row in own], axis=0)
-    return Query(own[0].index, _rounded(mean), () if options.include_query else (pk,))
+    index, vectors = own
+    return Query(index, _rounded(vectors.mean(axis=0)), () if options.include_query else (pk,))
 
 
 def opened(image: bytes | BinaryIO, box: Box | None, side: int = SIDE) -> Image.Image:
@@ -106,15 +104,3 @@ def _rounded(vector: Vectors) -> Vectors:
     """At unit length, in numbers that half precision has too."""
     numbers: Vectors = unit(vector).astype(np.float16).astype(np.float32)
     return numbers
-
-
-def _own_vectors(source: ImageSource, product_pk: Any) -> list[ImageEmbedding]:
-    keys = source.images_of(product_pk).order_by()
-    text = keys.annotate(visualsearch_key=Cast("pk", models.CharField()))
-    own = ImageEmbedding.objects.filter(
-        index__source=source.name,
-        index__state=VisualIndex.State.ACTIVE,
-        object_id__in=text.values("visualsearch_key"),
-        vector__isnull=False,
-    )
-    return list(own.select_related("index").order_by("object_id"))

@@ -11,12 +11,9 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Iterator, Sequence
-from typing import Any
 
-from django.db import OperationalError, connections, models, router
+from django.db import OperationalError, connections, router
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.models.functions import Cast
-from pgvector.django import BitField, CosineDistance, HalfVectorField
 
 from visualsearch.conf import conf
 from visualsearch.exceptions import StoreError
@@ -47,36 +44,21 @@ def is_quantised(index: VisualIndex) -> bool:
     return index.dimensions > MAX_HALF_DIMENSIONS
 
 
-def distance(index: VisualIndex, vector: Sequence[float]) -> CosineDistance:
-    """Cosine distance on the very expression that a graph of half-precision vectors holds."""
-    return CosineDistance(_halfvec(index), models.Value(literal(vector)))
+def distance(index: VisualIndex, column: str, query: str) -> str:
+    """SQL for the cosine distance, on the very expression that a graph of half-precision vectors holds."""
+    return f"({column}::halfvec({index.dimensions:d}) <=> {query})"
 
 
-def _halfvec(index: VisualIndex) -> Cast:
-    return Cast("vector", HalfVectorField(dimensions=index.dimensions))
-
-
-def bits_apart(index: VisualIndex, vector: Sequence[float]) -> models.Expression:
-    """Number of bits that differ, on the very expression that a graph of bits holds."""
-    return _Hamming(_Bits(index, models.F("vector")), _Bits(index, models.Value(literal(vector))))
+def bits_apart(index: VisualIndex, column: str, query: str) -> str:
+    """SQL for the number of bits that differ, on the very expression that a graph of bits holds."""
+    bits, length = bits_name(index), f"{index.dimensions:d}"
+    return f"({bits}({column})::bit({length}) <~> {bits}({query}::vector)::bit({length}))"
 
 
 def literal(vector: Sequence[float]) -> str:
     """pgvector's notation. Five digits name a half-precision number exactly, and make the statement a third as long as
     ``repr`` does."""
     return "[" + ",".join([f"{value:.5g}" for value in vector]) + "]"
-
-
-class _Bits(models.Func):
-    template = "%(function)s((%(expressions)s)::vector)::bit(%(length)s)"
-
-    def __init__(self, index: VisualIndex, value: Any) -> None:
-        length = f"{index.dimensions:d}"
-        super().__init__(value, function=bits_name(index), length=length, output_field=BitField())
-
-
-class _Hamming(models.Func):
-    template, arg_joiner, output_field = "(%(expressions)s)", " <~> ", models.FloatField()
 
 
 def build(index: VisualIndex) -> None:

@@ -7,16 +7,14 @@ from typing import Any, NamedTuple
 import numpy as np
 from django.core.exceptions import EmptyResultSet
 from django.db import connections, models
-from django.db.models.expressions import RawSQL
-from django.db.models.functions import Cast
-from pgvector.django import CosineDistance, HalfVectorField
 
 from visualsearch.encoders.base import Vectors
 from visualsearch.models import VisualIndex
 from visualsearch.statements import settings_for
 from visualsearch.stores import get_store
 from visualsearch.stores.graphs import is_quantised
-from visualsearch.stores.pgvector import PgVectorStore, _columns, _compiled, _every, _walk, search_settings
+from visualsearch.stores.nearest import columns, eligible_keys, every_sql, search_settings, walk_sql
+from visualsearch.stores.pgvector import PgVectorStore
 
 # Candidates that the graph is asked for by each of the vectors: they choose among parts of a picture, and what is then
 # shown is searched for in full.
@@ -48,7 +46,6 @@ def nearest_of_each(
     store = get_store()
     if not isinstance(store, PgVectorStore) or is_quantised(index):
         return [_searched(index, vector, eligible, limit, distinct) for vector in vectors]
-    eligible = eligible.select_related(None).order_by()
     try:
         found = _asked(index, vectors, eligible, limit, distinct, exact=False)
         if min(map(len, found)) < limit:
@@ -67,13 +64,12 @@ def _asked(
     *,
     exact: bool,
 ) -> list[list[Near]]:
-    vector: Any = RawSQL("asked.vector", (), output_field=HalfVectorField(dimensions=index.dimensions))
-    measure = CosineDistance(Cast("vector", HalfVectorField(dimensions=index.dimensions)), vector)
-    one = _every(index, measure, eligible).order_by("distance") if exact else _walk(index, measure, measure, eligible)
-    sql, params = _compiled(one)
+    shown = eligible_keys(eligible)
+    every = f"{every_sql(index, shown, 'asked.vector')} ORDER BY distance"
+    sql = every if exact else walk_sql(index, shown, "asked.vector")
     product = "key"
     if distinct is not None:
-        table, pk, group = _columns(eligible.model, distinct)
+        table, pk, group = columns(eligible.model, distinct)
         product = f"(SELECT i.{group} FROM {table} i WHERE i.{pk} = near.key)"
     values = ", ".join([f"(%s, %s::halfvec({index.dimensions:d}))"] * len(vectors))
     statement = (
@@ -85,7 +81,7 @@ def _asked(
     connection = connections[eligible.db]
     settings = f"{search_settings()}SET LOCAL hnsw.ef_search = {max(EF_SEARCH, min(2 * limit, 1000)):d}; "
     with settings_for(connection, settings), connection.cursor() as cursor:
-        cursor.execute(statement, [*asked, *params, limit])
+        cursor.execute(statement, [*asked, *shown.params, limit])
         for number, key, product_key, distance in cursor.fetchall():
             found[number].append(Near(key, product_key, float(distance)))
     return [sorted(rows, key=lambda near: (near.distance, str(near.image))) for rows in found]

@@ -25,6 +25,9 @@ help:
 demo: .venv/installed
 	@$(BIN)/python -m shop.demo --port $(PORT) $(if $(IMAGES),--images "$(IMAGES)") $(if $(WEIGHTS),--weights "$(WEIGHTS)")
 
+# Tests start hundreds of processes: each would compile the project anew where this says that nothing is kept.
+test faults: export PYTHONDONTWRITEBYTECODE =
+
 test: .venv/installed
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
 

@@ -28,13 +28,12 @@ class Seeded:
     kept: int = 0  # products that were there
 
 
-def seed() -> Iterator[Seeded]:
-    """Draws and saves what is missing; yields the counts so far after each batch.
+def seed(items: list[Item]) -> Iterator[Seeded]:
+    """Draws and saves what of ``items`` is missing; yields the counts so far after each batch.
 
     Images are made with ``bulk_create``, which sends no signals and so queues nothing: run
     ``visualsearch_reindex --missing`` afterwards.
     """
-    items = assortment()
     present = set(Product.objects.filter(sku__in=[i.sku for i in items]).values_list("sku", flat=True))
     counts = Seeded(kept=len(present))
     new = [item for item in items if item.sku not in present]

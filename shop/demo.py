@@ -45,6 +45,7 @@ def parsed() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make demo")
     parser.add_argument("--port", type=int, default=8000)
     parser.add_argument("--images", type=Path, help="a folder of pictures to import instead of the drawn catalogue")
+    parser.add_argument("--products", type=int, help="draw so many products only, of all kinds; by default every one")
     parser.add_argument("--weights", help="MobileNetV2 weights: a .weights.h5 or .tflite file, imagenet, or random")
     parser.add_argument("--prepare-only", action="store_true", help="do all the set-up, start nothing")
     return parser.parse_args()
@@ -70,7 +71,7 @@ def prepare(arguments: argparse.Namespace) -> None:
     django.setup()
     build_encoder()
     say("tables")
-    fill_tables(arguments.images)
+    fill_tables(arguments.images, arguments.products)
 
 
 def check_port(port: int) -> None:
@@ -110,7 +111,7 @@ def build_encoder() -> None:
         raise DemoStopped(str(error)) from error
 
 
-def fill_tables(images: Path | None) -> None:
+def fill_tables(images: Path | None, products: int | None) -> None:
     from django.core.management import CommandError, call_command
 
     from catalog.models import Product
@@ -122,7 +123,7 @@ def fill_tables(images: Path | None) -> None:
             call_command("catalog_import", str(images), recursive=True)
         elif not Product.objects.exists():
             say("catalogue")
-            call_command("catalog_seed")
+            call_command("catalog_seed", products=products)
     except CommandError as error:
         if not Product.objects.exists():
             raise DemoStopped(str(error)) from error

@@ -39,6 +39,13 @@ def assortment() -> list[Item]:
     return [item for name, kind in KINDS.items() for item in _shelf(name, kind, TEXTS[name])]
 
 
+def spread(products: int | None) -> list[Item]:
+    """So many items, evenly from all kinds; every one where ``products`` is None or more than there are."""
+    items = assortment()
+    count = len(items) if products is None else min(products, len(items))
+    return [items[i * len(items) // count] for i in range(count)]
+
+
 def _shelf(name: str, kind: Kind, texts: Texts) -> list[Item]:
     # random.Random of a string is seeded by SHA-512: the same on every machine, unlike hash().
     chance = random.Random(f"visualsearch demo {name}")  # noqa: S311 - a catalogue, not a secret

@@ -71,9 +71,9 @@ def test_an_image_that_moves_to_another_product_keeps_its_vector(folder: Path, q
     assert_true_rows()
 
 
-def test_a_seed_whose_files_were_lost(queue: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(seeding, "assortment", lambda: assortment()[:2])
-    list(seeding.seed())
+def test_a_seed_whose_files_were_lost(queue: Any) -> None:
+    items = assortment()[:2]
+    list(seeding.seed(items))
     reindex_missing()
     assert_true_rows()
     for name in ProductImage.objects.values_list("image", flat=True):
@@ -81,6 +81,6 @@ def test_a_seed_whose_files_were_lost(queue: Any, monkeypatch: pytest.MonkeyPatc
     call_command("visualsearch_reindex", all=True, force=True, stdout=io.StringIO(), stderr=io.StringIO())
     queue.run()
     assert not ImageEmbedding.objects.filter(state="indexed").exists(), "the loss was noticed"
-    list(seeding.seed())
+    list(seeding.seed(items))
     queue.run()
     assert_true_rows()

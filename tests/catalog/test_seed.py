@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -11,10 +12,11 @@ import pytest
 from django.core.files.storage import default_storage
 
 from catalog import seeding
-from catalog.drawing import SIZE, jpeg, studio
-from catalog.drawing.assortment import Item, assortment
+from catalog.drawing import KINDS, SIZE, jpeg, studio
+from catalog.drawing.assortment import Item, assortment, spread
 from catalog.management.commands import catalog_seed
 from catalog.models import Category, Product, ProductImage
+from shop import demo
 from tests.catalog.conftest import Ran
 
 Run = Callable[..., Ran]
@@ -28,7 +30,7 @@ def goods(monkeypatch: pytest.MonkeyPatch) -> list[Item]:
     """One product of each kind instead of all of them."""
     some = assortment()[::25]
     monkeypatch.setattr(seeding, "assortment", lambda: some)
-    monkeypatch.setattr(catalog_seed, "assortment", lambda: some)
+    monkeypatch.setattr(catalog_seed, "spread", lambda products: some)
     monkeypatch.setattr(seeding, "BATCH", 5)
     monkeypatch.setattr(studio, "jpeg", drawn_once)
     monkeypatch.setattr(studio, "WORTH_A_POOL", 1000)
@@ -50,6 +52,31 @@ def test_seeds_products_with_their_pictures(run: Run, goods: list[Item]) -> None
         assert {(image.width, image.height) for image in images} == {(SIZE, SIZE)}
         with default_storage.open(images[0].image.name) as file:
             assert file.read() == drawn_once(item.kind, item.look, item.views[0])
+
+
+def test_draws_every_product_unless_fewer_are_asked_for(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(studio, "jpeg", lambda *look: b"drawn")
+    monkeypatch.setattr(studio, "WORTH_A_POOL", 1000)
+    monkeypatch.setattr("sys.argv", ["shop.demo"])
+    asked = demo.parsed().products
+    assert run("catalog_seed", products=48).out.startswith("48 products made, ")
+    assert Counter(Product.objects.values_list("category__name", flat=True)) == Counter(
+        item.category for item in spread(48)
+    )
+    ran = run("catalog_seed", products=asked)
+    assert ran.out.startswith("240 products made, ")
+    assert Product.objects.count() == len(assortment()) == 288
+    assert ProductImage.objects.count() == sum(len(item.views) for item in assortment())
+
+
+def test_fewer_are_of_every_kind_and_more_than_there_are_is_all() -> None:
+    assert {item.kind for item in spread(len(KINDS))} == set(KINDS)
+    assert spread(None) == spread(1000) == assortment()
+
+
+@pytest.mark.parametrize("products", [0, -3])
+def test_no_products_at_all_are_refused(run: Run, goods: list[Item], products: int) -> None:
+    assert run("catalog_seed", products=products, clear=True).sentence == "--products is a number from 1 on."
 
 
 def test_queues_nothing(run: Run, goods: list[Item], queue: Any, django_capture_on_commit_callbacks: Any) -> None:

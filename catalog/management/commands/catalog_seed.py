@@ -6,11 +6,11 @@ import sys
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandError
 from tqdm import tqdm
 
 from catalog import seeding
-from catalog.drawing.assortment import assortment
+from catalog.drawing.assortment import spread
 
 
 class Command(BaseCommand):
@@ -22,14 +22,19 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--clear", action="store_true", help="first delete the seeded products and their pictures")
+        parser.add_argument(
+            "--products", type=int, metavar="N", help="only so many, of all kinds; by default every one"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
+        if options["products"] is not None and options["products"] < 1:
+            raise CommandError("--products is a number from 1 on.")
         if options["clear"]:
             self.stdout.write(f"{seeding.clear()} seeded products deleted.")
-        total = len(assortment())
+        items = spread(options["products"])
         counts = seeding.Seeded()
-        with tqdm(total=total, unit="product", desc="drawing", disable=not sys.stderr.isatty()) as bar:
-            for counts in seeding.seed():
+        with tqdm(total=len(items), unit="product", desc="drawing", disable=not sys.stderr.isatty()) as bar:
+            for counts in seeding.seed(items):
                 bar.update(counts.products + counts.kept - bar.n)
         self.stdout.write(_sentence(counts))
 

@@ -63,12 +63,12 @@ def kill_group(process: subprocess.Popen[bytes]) -> None:
     process.wait(15)
 
 
-def wait_until(condition: Callable[[], Any], seconds: float, log: Path | None = None) -> Any:
+def wait_until(condition: Callable[[], Any], seconds: float, log: Path | None = None, every: float = 0.1) -> Any:
     """The condition's first true value. Fails the test, with the end of the log, when the time is over."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         if value := condition():
             return value
-        time.sleep(0.1)
+        time.sleep(every)
     tail = log.read_text(errors="replace")[-3000:] if log and log.exists() else ""
     raise AssertionError(f"It did not come true in {seconds} s. {tail}")

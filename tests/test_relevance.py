@@ -35,7 +35,7 @@ def test_clothes_find_clothes_of_their_class(shared_data: Path, use_settings: An
     call_command("visualsearch_reindex", stdout=StringIO())
     log = tmp_path / "qcluster.log"
     with running("qcluster", log=log):
-        wait_until(lambda: ImageEmbedding.objects.filter(state="indexed").count() == gallery, 400, log)
+        wait_until(lambda: ImageEmbedding.objects.filter(state="indexed").count() == gallery, 400, log, every=1)
     client, hits, queries = Client(), 0, sorted((shared_data / "clothing" / "test").glob("*/*.jpg"))
     for path in queries:
         photo = SimpleUploadedFile(path.name, path.read_bytes(), content_type="image/jpeg")

@@ -34,7 +34,7 @@ from visualsearch.encoders import get_encoder
 from visualsearch.images import open_image
 from visualsearch.sources import get_source
 
-IMAGES, QUICK_IMAGES = 20_000, 200
+IMAGES, QUICK_IMAGES = 20_000, 40
 IMAGES_PER_PRODUCT = 2
 REQUESTS, QUICK_REQUESTS = 300, 5  # of each kind, one after the other
 CLIENTS, SECONDS, QUICK_SECONDS = 8, 15.0, 0.5
@@ -75,7 +75,7 @@ def measure(*, quick: bool) -> dict[str, Any]:
     filled(QUICK_IMAGES if quick else IMAGES, quick=quick)
     count = QUICK_REQUESTS if quick else REQUESTS
     similar = [Request(f"/api/visualsearch/product/{key}/similar/?limit=10") for key in keys(count)]
-    small, large = photos(640, 8), photos(4000, 3)
+    small, large = photos(640, 8), photos(4000, 1 if quick else 3)
     with server() as (port, process):
         client = Connection(port)
         for request in (*similar[:20], *posted(small, 10)):

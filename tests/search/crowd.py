@@ -31,9 +31,8 @@ class QuickStore(PgVectorStore):
         known = _vectors(index.pk)
         distances = 1 - known.vectors @ np.asarray(vector, np.float32) / np.linalg.norm(vector)
         nearest = dict(zip(known.keys, distances.tolist(), strict=True))
-        images = sorted(eligible.order_by().values_list("pk", flat=True), key=lambda key: (nearest[key], str(key)))[
-            :limit
-        ]
+        left = eligible.exclude(product__in=options.get("without", ())).order_by().values_list("pk", flat=True)
+        images = sorted(left, key=lambda key: (nearest[key], str(key)))[:limit]
         related = eligible.model.objects.select_related(*options.get("related", ()))
         loaded = related.in_bulk(images)
         return [Neighbour(loaded[key], nearest[key]) for key in images]

@@ -150,7 +150,7 @@ def _answer(
     moved = queries.with_feedback(query, source, options)
     whole = moved.digest + digest(options, filters)
     start = position_of(options.cursor or "", whole)
-    walk = Walk(source, moved, _without(source, eligible, moved.excluded), options, calibration)
+    walk = Walk(source, moved, eligible, options, calibration)
     with _named_values(filters):
         page = walk.page(start) if options.in_tiers else walk.first()
         matches = _matches(source, page, start.rank)
@@ -165,14 +165,6 @@ def _answer(
     if options.min_score is not None:
         results.cut = page.cut
     return results
-
-
-def _without(source: ImageSource, eligible: models.QuerySet[Any], products: Sequence[Any]) -> models.QuerySet[Any]:
-    """The images without those of these products."""
-    path = source.product_field or "pk"
-    if len(products) == 1:
-        return eligible.exclude(**{path: products[0]})
-    return eligible.exclude(**{f"{path}__in": products}) if products else eligible
 
 
 def _matches(source: ImageSource, page: Page, rank: int) -> list[Match]:

@@ -30,13 +30,15 @@ SIDE = 224  # pixels of the shorter side that encoders look at
 class Query:
     """A unit vector, float32 (dimensions), of an index version, and the keys of products that are not to be found.
 
-    Its numbers are rounded to half precision, so that a query that comes back from a token is the very same.
+    ``anchors`` are the keys, as text, of the images that it is the mean of. Its numbers are rounded to half precision,
+    so that a query that comes back from a token is the very same.
     """
 
     index: VisualIndex
     vector: Vectors
     excluded: tuple[Any, ...] = ()
     token: str | None = None
+    anchors: tuple[str, ...] = ()
 
     @property
     def digest(self) -> bytes:
@@ -51,7 +53,8 @@ def of_product(source: ImageSource, pk: Any, options: Options) -> Query | None:
     if own is None:
         return None
     index, vectors = own
-    return Query(index, _rounded(vectors.mean(axis=0)), () if options.include_query else (pk,))
+    excluded = () if options.include_query else (pk,)
+    return Query(index, _rounded(np.mean(list(vectors.values()), axis=0)), excluded, anchors=tuple(vectors))
 
 
 def opened(image: bytes | BinaryIO, box: Box | None, side: int = SIDE) -> Image.Image:
@@ -86,7 +89,8 @@ def with_feedback(query: Query, source: ImageSource, options: Options) -> Query:
         raise UnknownProduct(f"There is no such product, or it is not indexed: {', '.join(unknown)}.")
     liked, unliked = ([vectors[keys[given]] for given in side] for side in (options.like, options.unlike))
     kept = () if options.include_query else tuple(dict.fromkeys(keys.values()))
-    return replace(query, vector=_rounded(moved(query.vector, liked, unliked)), excluded=(*query.excluded, *kept))
+    vector = _rounded(moved(query.vector, liked, unliked))
+    return replace(query, vector=vector, excluded=(*query.excluded, *kept), anchors=())
 
 
 def _vectors_of_products(source: ImageSource, index: VisualIndex, keys: Sequence[Any]) -> dict[Any, Vectors]:

@@ -81,7 +81,14 @@ class Walk:
         product = self.source.product_field
         names = (*([product] if product else []), *self.source.related) if related else ()
         neighbours = get_store().search(
-            self.query.index, self.query.vector.tolist(), self.eligible, depth, distinct=product, related=names
+            self.query.index,
+            self.query.vector.tolist(),
+            self.eligible,
+            depth,
+            distinct=product,
+            related=names,
+            without=self.query.excluded,
+            anchors=self.query.anchors,
         )
         scores = self._scores(neighbours)
         return [

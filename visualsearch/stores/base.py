@@ -74,6 +74,8 @@ class Store(ABC):
         *,
         distinct: str | None = None,
         related: Sequence[str] = (),
+        without: Sequence[Any] = (),
+        anchors: Sequence[str] = (),
         exact: bool = False,
     ) -> list[Neighbour]:
         """The ``limit`` images of the queryset nearest to the vector, nearest first, ties by primary key.
@@ -82,6 +84,10 @@ class Store(ABC):
         the nearest image of each of the ``limit`` nearest values. ``related`` names relations to load with each image,
         so that a page costs one query. Returns fewer only where fewer are eligible and have a vector. ``exact``
         compares with every eligible image instead of walking the graph.
+
+        ``without`` are values of ``distinct``, or primary keys where that is None, of which nothing is returned.
+        ``anchors`` are keys, as text, of images that the vector was made of: where they are eligible, ways that do not
+        come by any of them lead astray.
         """
 
     def unfit(self, index: VisualIndex) -> Iterator[tuple[str, str]]:

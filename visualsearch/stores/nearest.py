@@ -8,6 +8,7 @@ front: a scan of the graph takes it from there as it would take a constant.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from django.db import connections, models
@@ -71,15 +72,19 @@ def nearest_images(
     limit: int,
     *,
     distinct: str | None = None,
+    without: Sequence[Any] = (),
+    anchors: Sequence[str] = (),
     exact: bool = False,
 ) -> models.QuerySet[Any]:
-    """The eligible images nearest to the vector, unordered, each with its ``visualsearch_distance``.
+    """The eligible images nearest to the vector, unordered, each with its ``visualsearch_distance``; see
+    ``Store.search``.
 
     One statement with three ways, of which PostgreSQL starts the next only where the one before left the page short.
     ``near`` walks the graph and stops after a few rows for each one wanted. ``wide`` walks it further, where a few
     products with many images own all those rows. ``every`` compares all eligible rows, where the walk gave up under a
-    narrow filter or was caught in a crowd of identical pictures. A graph of bits is walked along the number of those
-    that differ; the page is of the exact distance. Raises EmptyResultSet where Django knows that nothing is eligible.
+    narrow filter, was caught in a crowd of identical pictures, or never came to where the query is. A graph of bits is
+    walked along the number of those that differ; the page is of the exact distance. Raises EmptyResultSet where Django
+    knows that nothing is eligible.
     """
     model, text, shown = eligible.model, graphs.literal(vector), eligible_keys(eligible)
     bits = graphs.is_quantised(index) and not exact
@@ -89,36 +94,42 @@ def nearest_images(
     if exact:
         few = many = 0  # nothing from the graph
     walk = walk_sql(index, shown, QUERY, bits=bits)
-    sql = (
-        f"WITH query AS MATERIALIZED (SELECT %s::halfvec({index.dimensions:d}) AS vector), "
-        f"{_page_sql(walk, every_sql(index, shown, QUERY), model, distinct)}"
+    page = _Page(model, distinct, limit, without)
+    first_of_near, first_of_wide, first_of_every = page.of_few("near"), page.of_few("wide"), page.of_many("every")
+    lost = _lost(index, shown, anchors)
+    sql, params = _joined(
+        Piece(f"WITH query AS MATERIALIZED (SELECT %s::halfvec({index.dimensions:d}) AS vector),", (text,)),
+        Piece(f" near AS MATERIALIZED ({walk} LIMIT %s),", (*shown.params, few)),
+        Piece(f" page AS MATERIALIZED ({first_of_near.sql}),", first_of_near.params),
+        Piece(f" astray AS MATERIALIZED (SELECT {_is_crowd('near')} OR {lost.sql} AS is_so),", lost.params),
+        Piece(" filled AS MATERIALIZED (SELECT count(*) >= %s AND NOT (SELECT is_so FROM astray) AS is_so", (limit,)),
+        Piece(" FROM page),"),
+        Piece(f" wide AS MATERIALIZED (SELECT * FROM ({walk} LIMIT %s) w", (*shown.params, many)),
+        Piece(" WHERE NOT (SELECT is_so FROM filled) AND (SELECT count(*) >= %s FROM near)", (few,)),
+        Piece(" AND NOT (SELECT is_so FROM astray)),"),
+        Piece(f" wide_page AS MATERIALIZED ({first_of_wide.sql}),", first_of_wide.params),
+        Piece(f" wide_filled AS MATERIALIZED (SELECT count(*) >= %s AND NOT {_is_crowd('wide')} AS is_so", (limit,)),
+        Piece(" FROM wide_page),"),
+        Piece(f" every AS (SELECT * FROM ({every_sql(index, shown, QUERY)}) e", shown.params),
+        Piece(" WHERE NOT (SELECT is_so FROM filled) AND NOT (SELECT is_so FROM wide_filled))"),
+        Piece(" SELECT key FROM page WHERE (SELECT is_so FROM filled)"),
+        Piece(" UNION ALL SELECT key FROM wide_page WHERE (SELECT is_so FROM wide_filled)"),
+        Piece(f" UNION ALL ({first_of_every.sql})", first_of_every.params),
     )
-    params = [text, *shown.params, few, limit, limit, *shown.params, many, few, limit, limit, *shown.params, limit]
     images: models.QuerySet[Any] = model._default_manager.filter(pk__in=RawSQL(sql, params)).order_by()
     nearest: models.QuerySet[Any] = images.annotate(visualsearch_distance=_distance_of("pk", index, text))
     return nearest
 
 
-def _page_sql(walk: str, every: str, model: type[models.Model], distinct: str | None) -> str:
-    """Keys of the page. Parameters: those of the walk, few, limit, limit; of the walk, many, few, limit, limit; of
-    every, limit."""
-    return (
-        f"near AS MATERIALIZED ({walk} LIMIT %s),"
-        f" page AS MATERIALIZED (SELECT key FROM ({_best_of_few('near', model, distinct)}) b"
-        " ORDER BY distance, key LIMIT %s),"
-        f" caught AS MATERIALIZED (SELECT {_is_crowd('near')} AS in_crowd),"
-        " filled AS MATERIALIZED (SELECT count(*) >= %s AND NOT (SELECT in_crowd FROM caught) AS is_full FROM page),"
-        f" wide AS MATERIALIZED (SELECT * FROM ({walk} LIMIT %s) w WHERE NOT (SELECT is_full FROM filled)"
-        " AND (SELECT count(*) >= %s FROM near) AND NOT (SELECT in_crowd FROM caught)),"
-        f" wide_page AS MATERIALIZED (SELECT key FROM ({_best_of_few('wide', model, distinct)}) b"
-        " ORDER BY distance, key LIMIT %s),"
-        f" wide_filled AS MATERIALIZED (SELECT count(*) >= %s AND NOT {_is_crowd('wide')} AS is_full FROM wide_page),"
-        f" every AS (SELECT * FROM ({every}) e WHERE NOT (SELECT is_full FROM filled)"
-        " AND NOT (SELECT is_full FROM wide_filled))"
-        " SELECT key FROM page WHERE (SELECT is_full FROM filled)"
-        " UNION ALL SELECT key FROM wide_page WHERE (SELECT is_full FROM wide_filled) UNION ALL"
-        f" (SELECT key FROM ({_best_of_many(model, distinct)}) b ORDER BY distance, key LIMIT %s)"
-    )
+class Piece(NamedTuple):
+    """Part of a statement, with its parameters."""
+
+    sql: str
+    params: tuple[Any, ...] = ()
+
+
+def _joined(*pieces: Piece) -> tuple[str, list[Any]]:
+    return "".join(piece.sql for piece in pieces), [one for piece in pieces for one in piece.params]
 
 
 def _is_crowd(rows: str) -> str:
@@ -126,6 +137,25 @@ def _is_crowd(rows: str) -> str:
     return (
         f"(SELECT count(*) >= {CROWD} AND max(distance) - min(distance) < {SPREAD} AND min(distance) > {SPREAD}"
         f" FROM {rows})"
+    )
+
+
+def _lost(index: VisualIndex, shown: Eligible, anchors: Sequence[str]) -> Piece:
+    """SQL: whether the walk came by none of these images, though they are eligible and nearer than what it found.
+
+    A few pictures that are like each other and like nothing else can be left without a way to them, as the pictures
+    that are added later take their places among the neighbours of others. Measured on 10,000 parts of pictures: 5 of
+    1,000 searches by a stored vector, and each of those that did not come by the vector itself; none in 4,000 on whole
+    pictures, mirrored and cropped.
+    """
+    if not anchors:
+        return Piece("false")
+    keys = f"ANY(%s::{shown.key_type}[])"
+    return Piece(
+        f"(NOT EXISTS (SELECT FROM near WHERE key = {keys}) AND EXISTS (SELECT FROM ({shown.sql}) AS shown (key)"
+        f" JOIN {graphs.TABLE} e ON e.index_id = {index.pk:d} AND e.object_id = shown.key::varchar WHERE"
+        f" shown.key = {keys} AND {graphs.distance(index, 'e.vector', QUERY)} < (SELECT max(distance) FROM near)))",
+        (list(anchors), *shown.params, list(anchors)),
     )
 
 
@@ -167,27 +197,49 @@ def _distance_of(key: str, index: VisualIndex, text: str) -> models.Func:
     )
 
 
-def _best_of_few(rows: str, model: type[models.Model], distinct: str | None) -> str:
-    """SQL over ``near`` or ``wide``: as it is, or the nearest of each value of the field, looked up row by row."""
-    if distinct is None:
-        return f"SELECT key, distance FROM {rows}"
-    table, pk, group = columns(model, distinct)
-    return (
-        "SELECT DISTINCT ON (item) key, distance FROM"
-        f" (SELECT n.*, (SELECT i.{group} FROM {table} i WHERE i.{pk} = n.key) AS item FROM {rows} n) grouped"
-        " ORDER BY item, distance, key"
-    )
+@dataclass(frozen=True)
+class _Page:
+    """The nearest rows, or with ``distinct`` the nearest of each value of that field, without some of these values."""
 
+    model: type[models.Model]
+    distinct: str | None
+    limit: int
+    without: Sequence[Any]
 
-def _best_of_many(model: type[models.Model], distinct: str | None) -> str:
-    """The same over ``every``, by a join."""
-    if distinct is None:
-        return "SELECT key, distance FROM every"
-    table, pk, group = columns(model, distinct)
-    return (
-        f"SELECT DISTINCT ON (i.{group}) every.key, every.distance FROM every JOIN {table} i ON i.{pk} = every.key"
-        f" ORDER BY i.{group}, every.distance, every.key"
-    )
+    def of_few(self, rows: str) -> Piece:
+        """SQL for the keys of the page of ``near`` or ``wide``: their field is looked up row by row."""
+        if self.distinct is None:
+            return self._nearest(f"SELECT key, distance FROM {rows} WHERE {self._left('key')}")
+        table, pk, group = columns(self.model, self.distinct)
+        return self._nearest(
+            "SELECT DISTINCT ON (item) key, distance FROM"
+            f" (SELECT n.*, (SELECT i.{group} FROM {table} i WHERE i.{pk} = n.key) AS item FROM {rows} n) grouped"
+            f" WHERE {self._left('item')} ORDER BY item, distance, key"
+        )
+
+    def of_many(self, rows: str) -> Piece:
+        """The same of ``every``: their field comes by a join."""
+        if self.distinct is None:
+            return self.of_few(rows)
+        table, pk, group = columns(self.model, self.distinct)
+        return self._nearest(
+            f"SELECT DISTINCT ON (i.{group}) every.key, every.distance FROM {rows} AS every"
+            f" JOIN {table} i ON i.{pk} = every.key WHERE {self._left(f'i.{group}')}"
+            f" ORDER BY i.{group}, every.distance, every.key"
+        )
+
+    def _nearest(self, best: str) -> Piece:
+        sql = f"SELECT key FROM ({best}) b ORDER BY distance, key LIMIT %s"
+        return Piece(sql, (self._values, self.limit) if self.without else (self.limit,))
+
+    def _left(self, column: str) -> str:
+        return f"{column} <> ALL(%s)" if self.without else "true"
+
+    @property
+    def _values(self) -> list[Any]:
+        field: Any = self.model._meta.get_field(self.distinct) if self.distinct else self.model._meta.pk
+        connection = connections[self.model._default_manager.db]
+        return [field.get_db_prep_value(value, connection) for value in self.without]
 
 
 def columns(model: type[models.Model], field: str) -> tuple[str, str, str]:

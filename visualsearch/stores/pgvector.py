@@ -110,12 +110,23 @@ class PgVectorStore(Store):
         *,
         distinct: str | None = None,
         related: Sequence[str] = (),
+        without: Sequence[Any] = (),
+        anchors: Sequence[str] = (),
         exact: bool = False,
     ) -> list[Neighbour]:
         # The function that makes bits is there with the graph, and not before.
         exact = exact or (graphs.is_quantised(index) and not self.is_prepared(index))
         try:
-            query = nearest_images(index, vector, eligible, limit, distinct=distinct, exact=exact)
+            query = nearest_images(
+                index,
+                vector,
+                eligible,
+                limit,
+                distinct=distinct,
+                without=without,
+                anchors=anchors,
+                exact=exact,
+            )
         except EmptyResultSet:  # Django knows that nothing is eligible, as after none()
             return []
         if related:

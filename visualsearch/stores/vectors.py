@@ -18,7 +18,7 @@ from visualsearch.stores.nearest import eligible_keys
 HEADER = 4  # bytes before the numbers in pgvector's binary forms: dimensions, and nothing
 # As text, since building and compiling it as expressions takes longer than PostgreSQL takes to answer.
 OF_ACTIVE = f"""
-    SELECT version.*, e.vector_sent FROM {VisualIndex._meta.db_table} version JOIN LATERAL (
+    SELECT version.*, e.object_id, e.vector_sent FROM {VisualIndex._meta.db_table} version JOIN LATERAL (
         SELECT object_id, vector_send(vector) AS vector_sent FROM {ImageEmbedding._meta.db_table}
         WHERE index_id = version.id AND vector IS NOT NULL
         AND object_id IN (SELECT images.key::varchar FROM ({{images}}) AS images (key))
@@ -26,9 +26,9 @@ OF_ACTIVE = f"""
 """
 
 
-def in_active(source: str, images: models.QuerySet[Any]) -> tuple[VisualIndex, Vectors] | None:
-    """The version that searches of this source use, and the vectors of these images in it, float32 (n, dimensions), in
-    the order of their keys as text; None where it has none of them. One query."""
+def in_active(source: str, images: models.QuerySet[Any]) -> tuple[VisualIndex, dict[str, Vectors]] | None:
+    """The version that searches of this source use, and the unit vectors of these images in it, float32 (dimensions),
+    by image, in the order of their keys; None where it has none of them. One query."""
     try:
         keys = eligible_keys(images)
     except EmptyResultSet:  # Django knows that there are no such images, as after none()
@@ -37,7 +37,7 @@ def in_active(source: str, images: models.QuerySet[Any]) -> tuple[VisualIndex, V
     found: list[Any] = list(VisualIndex.objects.using(router.db_for_read(ImageEmbedding)).raw(statement, params))
     if not found:
         return None
-    return found[0], np.stack([np.frombuffer(row.vector_sent, ">f4", offset=HEADER) for row in found])
+    return found[0], {row.object_id: np.frombuffer(row.vector_sent, ">f4", offset=HEADER) for row in found}
 
 
 def vectors_of(index: VisualIndex, ids: Sequence[str]) -> dict[str, Vectors]:

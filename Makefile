@@ -29,10 +29,10 @@ demo: .venv/installed
 test faults: export PYTHONDONTWRITEBYTECODE =
 
 test: .venv/installed
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 faults: .venv/installed
-	$(BIN)/python -m pytest tests/faults -m fault -n $(WORKERS) --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest tests/faults -m fault -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 lint: .venv/installed
 	$(BIN)/ruff check .

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,20 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared"
+LONG = ("slow", "queue", "browser", "fault")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files that take long go first, then those of many tests: a worker that is given a long one last works on alone,
+    with nothing left for the others. By itself xdist has files of one test last (``--no-loadscope-reorder``)."""
+    tests = Counter(item.path for item in items)
+    long = {item.path for item in items if any(map(item.get_closest_marker, LONG))}
+
+    def place(item: pytest.Item) -> tuple[bool, int, str]:
+        is_long = item.path in long
+        return not is_long, tests[item.path] * (1 if is_long else -1), str(item.path)
+
+    items.sort(key=place)
 
 
 @pytest.fixture(autouse=True)

@@ -20,6 +20,8 @@ from benchmarks.running import ENCODERS
 ROOT = Path(__file__).resolve().parent.parent.parent
 README = ROOT / "benchmarks" / "README.md"
 
+pytestmark = [pytest.mark.slow]
+
 
 def command(name: str, *options: str) -> list[str]:
     return [sys.executable, "-m", f"benchmarks.{name}", *options]

@@ -129,7 +129,7 @@ class Web(Service):
 
     def wait(self, seconds: float = 120) -> None:
         """Until it answers."""
-        wait_until(lambda: self.ask("/api/schema/?format=json").status, seconds, self._log)
+        wait_until(lambda: self.ask("/health/live/").status, seconds, self._log)
 
 
 @contextmanager

@@ -20,7 +20,7 @@ from django.core.cache import cache
 from django.core.management import call_command
 from django.core.wsgi import get_wsgi_application
 from django.db import close_old_connections
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, given, reject, settings, strategies
 from schemathesis import GenerationMode, checks
 from schemathesis.specs.openapi import checks as openapi_checks
 
@@ -100,6 +100,18 @@ def description(db: None, use_settings: Any, media: Path) -> Iterator[Any]:
     cache.clear()
 
 
+@strategies.composite
+def drawn(draw: Any, requests: Any) -> Any:
+    """A request. One in thousands stops schemathesis itself, which cannot tell the type of bytes that it has drawn;
+    that one is drawn anew."""
+    try:
+        return draw(requests)
+    except ValueError as fault:
+        if str(fault) != "Unsupported type: 'Binary'":
+            raise
+        reject()
+
+
 @pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE])
 def test_no_request_is_answered_as_nobody_said(description: Any, mode: GenerationMode) -> None:
     operations = [found.ok() for found in description.get_all_operations()]
@@ -115,7 +127,7 @@ def test_no_request_is_answered_as_nobody_said(description: Any, mode: Generatio
             phases=[Phase.generate],
             suppress_health_check=list(HealthCheck),
         )
-        @given(case=operation.as_strategy(generation_mode=mode))
+        @given(case=drawn(operation.as_strategy(generation_mode=mode)))
         def answered(case: Any) -> None:
             case.call_and_validate(checks=CHECKS)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import re
 from collections.abc import Callable
@@ -23,6 +24,8 @@ BUDGET = 60 * 1024  # bytes of styles and scripts of a product page, before comp
 WATCH_SENDING = """() => { window.stays = true;
   const send = XMLHttpRequest.prototype.send;
   XMLHttpRequest.prototype.send = function (body) { window.sent = body; return send.call(this, body); }; }"""
+SENT = """() => new Promise((done) => { const reader = new FileReader();
+  reader.onload = () => done(reader.result.split(",")[1]); reader.readAsDataURL(window.sent.get("image")); })"""
 TRANSFER = """(bytes) => { const transfer = new DataTransfer();
   transfer.items.add(new File([new Uint8Array(bytes)], "given.jpg", {type: "image/jpeg"})); return transfer; }"""
 PASTE = """(transfer) => document.dispatchEvent(
@@ -43,7 +46,7 @@ def scene(photo: tuple[str, Path], drawn: Any, tmp_path: Path) -> Path:
 
 def sent(page: Any) -> tuple[bytes, Image.Image]:
     """The photo that the page has sent last, as a file and as a picture."""
-    content = bytes(page.evaluate("async () => [...new Uint8Array(await window.sent.get('image').arrayBuffer())]"))
+    content = base64.b64decode(page.evaluate(SENT))
     return content, Image.open(io.BytesIO(content))
 
 

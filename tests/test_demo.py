@@ -52,14 +52,15 @@ def without_tests_settings() -> dict[str, str]:
 
 
 def demo(clone: Path, *arguments: str) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "shop.demo", *arguments],
-        cwd=clone,
-        env=without_tests_settings(),
-        stdout=(clone / "out.log").open("ab"),
-        stderr=subprocess.STDOUT,
-        start_new_session=True,
-    )
+    with (clone / "out.log").open("ab") as log:
+        return subprocess.Popen(
+            [sys.executable, "-m", "shop.demo", *arguments],
+            cwd=clone,
+            env=without_tests_settings(),
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
 
 
 def answer(address: str) -> str:

@@ -15,11 +15,11 @@ from visualsearch.regions.centroids import centroids_of
 from visualsearch.regions.windows import Boxes, boxes, map_size, pooled, unlike, windows
 from visualsearch.stores.together import Near, nearest_of_each
 
-LONGEST = 672  # pixels of the longer side at which a picture is looked at: 21 places
+LONGEST = 640  # pixels of the longer side at which a picture is looked at: 20 places
 SIDE = LONGEST // 2  # what ``open_image`` is to be asked for: it keeps twice as many pixels
-ASKED = 12  # windows that the index is asked about
-# Windows are alike where their intersection is more than this part of their union: a dozen that are not find nearly as
-# much as all 265 windows compared with all products do (0.53 and 0.56 of the same product among the first 10).
+ASKED = 8  # windows that the index is asked about
+# Windows are alike where their intersection is more than this part of their union: eight that are not find as much as a
+# dozen does, and nearly as much as all windows compared with all products (docs/search.md).
 ALIKE = 0.3
 
 

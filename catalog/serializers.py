@@ -8,9 +8,12 @@ from catalog.models import Product
 
 
 class ProductSerializer(serializers.ModelSerializer[Product]):
-    url = serializers.CharField(source="get_absolute_url", read_only=True)
+    url = serializers.SerializerMethodField()
     category = serializers.SlugRelatedField[Product](slug_field="slug", read_only=True)
 
     class Meta:
         model = Product
         fields = ["id", "sku", "title", "price", "stock", "colour", "category", "url"]
+
+    def get_url(self, product: Product) -> str:
+        return product.get_absolute_url()

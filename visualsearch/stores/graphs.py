@@ -12,6 +12,7 @@ import contextlib
 import re
 from collections.abc import Iterator, Sequence
 
+import numpy as np
 from django.db import OperationalError, connections, router
 from django.db.backends.base.base import BaseDatabaseWrapper
 
@@ -24,6 +25,7 @@ from visualsearch.stores.base import Condition
 MAX_DIMENSIONS = 16_000  # of pgvector's types
 MAX_HALF_DIMENSIONS = 4_000  # of an HNSW index over halfvec
 PATIENCE = 60.0  # seconds that a graph waits for transactions that began before, when it is made and when it is dropped
+LARGEST = 30_000  # that halfvec holds
 CENTRE_SAMPLE = 2_000  # vectors whose mean the bits are taken against
 GRAPH, BITS = "visualsearch_hnsw_", "visualsearch_bits_"
 TABLE = ImageEmbedding._meta.db_table
@@ -59,6 +61,13 @@ def literal(vector: Sequence[float]) -> str:
     """pgvector's notation. Five digits name a half-precision number exactly, and make the statement a third as long as
     ``repr`` does."""
     return "[" + ",".join([f"{value:.5g}" for value in vector]) + "]"
+
+
+def scaled(vector: Sequence[float]) -> str:
+    """The vector's direction in whole numbers up to LARGEST, for cosine distances: it minds no scale (measured: to
+    1e-6), and whole numbers take a tenth of the time to write and half the bytes to send."""
+    numbers = np.asarray(vector, dtype=np.float32)
+    return str(np.rint(numbers * (LARGEST / (np.abs(numbers).max() or 1))).astype(np.int32).tolist())
 
 
 def build(index: VisualIndex) -> None:

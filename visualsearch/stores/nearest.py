@@ -86,8 +86,9 @@ def nearest_images(
     walked along the number of those that differ; the page is of the exact distance. Raises EmptyResultSet where Django
     knows that nothing is eligible.
     """
-    model, text, shown = eligible.model, graphs.literal(vector), eligible_keys(eligible)
+    model, shown = eligible.model, eligible_keys(eligible)
     bits = graphs.is_quantised(index) and not exact
+    text = graphs.literal(vector) if bits else graphs.scaled(vector)
     few, many = max(limit * OVERSAMPLING, CROWD), limit * WIDE_OVERSAMPLING if distinct else 0
     if bits:
         few, many = max(limit * BITS_OVERSAMPLING, CROWD), limit * WIDE_BITS_OVERSAMPLING if distinct else 0

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-import numpy as np
 from django.core.exceptions import EmptyResultSet
 from django.db import connections, models
 
@@ -12,16 +11,13 @@ from visualsearch.encoders.base import Vectors
 from visualsearch.models import VisualIndex
 from visualsearch.statements import settings_for
 from visualsearch.stores import get_store
-from visualsearch.stores.graphs import is_quantised
+from visualsearch.stores.graphs import is_quantised, scaled
 from visualsearch.stores.nearest import columns, eligible_keys, every_sql, search_settings, walk_sql
 from visualsearch.stores.pgvector import PgVectorStore
 
 # Candidates that the graph is asked for by each of the vectors: they choose among parts of a picture, and what is then
 # shown is searched for in full.
 EF_SEARCH = 20
-# Vectors are sent as whole numbers up to this, which halfvec holds: the cosine does not mind the scale (measured: to
-# 1e-6), and a dozen vectors of decimals would take 5 ms to write.
-LARGEST = 30_000
 
 
 class Near(NamedTuple):
@@ -76,7 +72,7 @@ def _asked(
         f"SELECT asked.number, near.key, {product}, near.distance FROM (VALUES {values}) AS asked (number, vector)"
         f" CROSS JOIN LATERAL ({sql} LIMIT %s) AS near"
     )
-    asked = [part for number, row in enumerate(vectors) for part in (number, _whole(row))]
+    asked = [part for number, row in enumerate(vectors) for part in (number, scaled(row))]
     found: list[list[Near]] = [[] for _ in vectors]
     connection = connections[eligible.db]
     settings = f"{search_settings()}SET LOCAL hnsw.ef_search = {max(EF_SEARCH, min(2 * limit, 1000)):d}; "
@@ -85,11 +81,6 @@ def _asked(
         for number, key, product_key, distance in cursor.fetchall():
             found[number].append(Near(key, product_key, float(distance)))
     return [sorted(rows, key=lambda near: (near.distance, str(near.image))) for rows in found]
-
-
-def _whole(vector: Vectors) -> str:
-    scaled = np.rint(vector * (LARGEST / np.abs(vector).max()))
-    return str(scaled.astype(np.int32).tolist())
 
 
 def _searched(

@@ -135,9 +135,9 @@ WITHIN: tuple[tuple[str, str, tuple[int, int], dict[str, Any]], ...] = (
     ("gif", "P", ALLOWED, {}),
     ("tiff", "CMYK", ALLOWED, {"compression": "tiff_adobe_deflate"}),
     ("tiff", "F", ALLOWED, {"compression": "tiff_adobe_deflate"}),
-    ("jpegp", "CMYK", ALLOWED, {"progressive": True}),
-    ("webp", "RGBA", (5000, 5000), {"lossless": True, "method": 0, "quality": 0}),
-    ("avif", "RGB", (6300, 6300), {"speed": 10}),
+    ("jpegp", "CMYK", (6300, 6300), {"progressive": True}),
+    ("webp", "RGBA", (5000, 4000), {"lossless": True, "method": 0, "quality": 0}),
+    ("avif", "RGB", (5900, 6000), {"speed": 10}),
     ("webp", "RGB", TOO_MANY_FOR_SOME, {"lossless": True, "method": 0, "quality": 0}),
     ("avif", "L", TOO_MANY_FOR_SOME, {"speed": 10}),
 )

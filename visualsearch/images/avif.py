@@ -13,7 +13,6 @@ from typing import NamedTuple
 
 from PIL.AvifImagePlugin import AvifImageFile
 
-from visualsearch.conf import conf
 from visualsearch.images.directory import exif_orientation
 from visualsearch.images.limits import check_pixels, check_size
 from visualsearch.images.streams import Undecoded
@@ -22,7 +21,6 @@ _MAX_OBUS = 200  # in one item; a still picture has two or three
 _MAX_BOXES = 5000  # side by side, and items, and their extents; a picture of 512 tiles has some hundred
 _SEQUENCE_HEADER = 1
 _BYTES_A_PIXEL = 9  # that libavif and Pillow take, measured
-_MOST_PIXELS = 40_000_000
 
 
 class _Reader:
@@ -163,10 +161,6 @@ def _skip_operating_points(read: _Reader) -> None:
             read.bits(4)
 
 
-def _limit() -> int:
-    return min(_MOST_PIXELS, int(conf.MAX_PIXELS))
-
-
 def _check_coded_sizes(data: bytes, at: int, end: int) -> None:
     """Raises TooManyPixels where a stream in the file, whose ``meta`` box lies there, is larger than allowed."""
     boxes = {box.name: (box.start, box.stop) for box in _boxes(data, at + 4, end)}
@@ -184,7 +178,7 @@ def _check_coded_sizes(data: bytes, at: int, end: int) -> None:
             if budget < 0:
                 raise ValueError("items overlap")
         for size in _sequence_sizes(b"".join(parts)):
-            check_pixels(size, limit=_limit(), what="AVIF images", bytes_a_pixel=_BYTES_A_PIXEL)
+            check_pixels(size, what="AVIF images", bytes_a_pixel=_BYTES_A_PIXEL)
 
 
 def open_avif(data: bytes) -> Undecoded:
@@ -201,5 +195,5 @@ def open_avif(data: bytes) -> Undecoded:
             _check_coded_sizes(data, box.start, box.stop)
             still[box.start : box.stop] = data[box.start : box.stop].replace(b"Exif", b"skip")
     image = AvifImageFile(io.BytesIO(bytes(still)))
-    check_size(image.size, limit=_limit(), what="AVIF images", bytes_a_pixel=_BYTES_A_PIXEL)
+    check_size(image.size, what="AVIF images", bytes_a_pixel=_BYTES_A_PIXEL)
     return image, exif_orientation(image.info.get("exif", b""))

@@ -7,7 +7,6 @@ import io
 from PIL.BmpImagePlugin import BmpImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
-from visualsearch.conf import conf
 from visualsearch.exceptions import FileTooLarge, TruncatedImage
 from visualsearch.images.directory import exif_orientation
 from visualsearch.images.limits import check_size
@@ -17,7 +16,6 @@ from visualsearch.images.streams import Undecoded
 _RUN_LENGTHS = (b"\1\0\0\0", b"\2\0\0\0")  # of 8 and of 4 bits
 # What libwebp (its decoder of animations, which Pillow takes for all) and libheif take for a pixel, measured.
 _WEBP_BYTES, _HEIF_BYTES = 16, 7
-_MAX_WEBP_PIXELS = 25_000_000
 _MAX_RUN_LENGTH_BYTES = 4 * 1024 * 1024
 
 
@@ -38,8 +36,7 @@ def _webp_size(data: bytes) -> tuple[int, int]:
 
 def open_webp(data: bytes) -> Undecoded:
     """The first frame of a WebP. The decoder takes its canvas on opening, so that the size is read before."""
-    limit = min(conf.MAX_PIXELS, _MAX_WEBP_PIXELS)
-    check_size(_webp_size(data), limit=limit, what="WebP images", bytes_a_pixel=_WEBP_BYTES)
+    check_size(_webp_size(data), what="WebP images", bytes_a_pixel=_WEBP_BYTES)
     image = WebPImageFile(io.BytesIO(data))
     return image, exif_orientation(image.info.get("exif", b""))
 
@@ -49,7 +46,7 @@ def open_heif(data: bytes) -> Undecoded:
     import pillow_heif  # an extra: formats.identify() has made sure that it is there
 
     file = pillow_heif.open_heif(io.BytesIO(data), convert_hdr_to_8bit=True)
-    check_size(file.size, bytes_a_pixel=_HEIF_BYTES)
+    check_size(file.size, what="HEIF images", bytes_a_pixel=_HEIF_BYTES)
     return file.to_pillow(), 1
 
 

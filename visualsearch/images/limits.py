@@ -12,9 +12,9 @@ from traceback import clear_frames
 from visualsearch.conf import conf
 from visualsearch.exceptions import ImageTooSmall, TooManyPixels
 
-# Bytes for which all decoders of a process together have room. Four threads that each get a kilobyte of AVIF that
-# unfolds to 430 MB would otherwise take 1.7 GB.
-ROOM = 400_000_000
+# Bytes for which all decoders of a process together have room, and so what one picture may take at most. Four threads
+# that each get a kilobyte of AVIF that unfolds to 430 MB would otherwise take 1.7 GB.
+ROOM = 320_000_000
 UNCOUNTED = 16_000_000  # a picture of up to 4 megapixels waits for nobody
 BYTES_A_PIXEL = 4  # of most decoders; measured, docs/images.md
 
@@ -85,12 +85,15 @@ def check_pixels(
     what: str = "images",
     bytes_a_pixel: int = BYTES_A_PIXEL,
 ) -> None:
-    """Raises TooManyPixels for more than ``limit`` pixels, ``MAX_PIXELS`` of the settings by default.
+    """Raises TooManyPixels for more than ``limit`` pixels, ``MAX_PIXELS`` of the settings by default, and for more than
+    there is room for.
 
     ``what`` names in the message what the limit applies to. Returns when there is room to decode the picture.
     """
     width, height = size
-    limit = conf.MAX_PIXELS if limit is None else limit
+    limit = int(conf.MAX_PIXELS if limit is None else limit)
+    if bytes_a_pixel:
+        limit = min(limit, ROOM // bytes_a_pixel)
     if width * height > limit:
         raise TooManyPixels(
             f"The image is {width} x {height} pixels, {_megapixels(width * height)} megapixels; "

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.core.cache import cache
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 from django.utils.text import slugify
@@ -147,6 +148,7 @@ new PerformanceObserver((list) => {
 @pytest.fixture
 def visit(chromium: Any, goods: list[Product], live_server: Any) -> Iterator[Callable[..., Visit]]:
     """``visit(width=390, dark=True)``. At the end of the test nothing may have gone wrong on any page."""
+    cache.clear()  # rates go by the minute, and the tests before were of the same address
     visits: list[Visit] = []
     contexts: list[Any] = []
 

@@ -143,6 +143,7 @@ class StoreContract:
         self, index: VisualIndex, images: list[ProductImage]
     ) -> None:
         self.store.prepare(index)
+        self.store.drop_leftovers()  # of other tests
         assert self.store.leftovers() == []
         VisualIndex.objects.filter(pk=index.pk).delete()
         left = self.store.leftovers()

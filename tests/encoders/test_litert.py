@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import multiprocessing
-import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -172,7 +171,3 @@ def test_the_number_of_threads_changes_nothing(real: Path, threads: int) -> None
     pixels = [MobileNetV2Compact(ModelFile(COMPACT, real)).pixels(picture) for picture in drawn(2)]
     one = LiteRTRuntime(real, COMPACT, threads=1).run(pixels)
     assert np.abs(LiteRTRuntime(real, COMPACT, threads=threads).run(pixels) - one).max() < 1e-5
-
-
-def test_tests_do_not_import_tensorflow() -> None:
-    assert "tensorflow" not in sys.modules

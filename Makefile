@@ -1,7 +1,7 @@
 # Two commands: make demo, make test. The rest is for people who change the project.
 PYTHON ?= python3
 PORT ?= 8000
-WORKERS ?= 2
+WORKERS ?= 3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
@@ -32,7 +32,7 @@ test: .venv/installed
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 faults: .venv/installed
-	$(BIN)/python -m pytest tests/faults -m fault -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
+	$(BIN)/python -m pytest tests/faults -m fault -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 lint: .venv/installed
 	$(BIN)/ruff check .

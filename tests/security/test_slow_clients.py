@@ -210,9 +210,8 @@ def test_a_length_that_is_shorter_than_the_body(server: Server) -> None:
     beyond = b"junk\r\n" + head("GET")
     with server.connection() as client:
         client.sendall(head("POST", "Content-Length: 4", kind="application/json") + b"null" + beyond)
-        assert answer(client)[0] == 400
-        assert answer(client)[0] == 400
-        assert client.recv(10) == b""
+        everything = b"".join(iter(lambda: client.recv(65536), b""))
+    assert re.findall(rb"HTTP/1\.1 (\d+)", everything) == [b"400", b"400"]
 
 
 @pytest.mark.parametrize("lines", [("Content-Length: 5", "Content-Length: 6"), ("Content-Length: -1",)])

@@ -12,7 +12,7 @@ from visualsearch.regions.windows import boxes, map_size, overlap, pooled, unlik
 
 @pytest.mark.parametrize(
     ("picture", "size"),
-    [((4000, 3000), (640, 512)), ((3024, 4032), (512, 640)), ((30, 90), (224, 640))],
+    [((4000, 3000), (640, 512)), ((3024, 4032), (512, 640)), ((30, 90), (224, 640)), ((9, 9), (640, 640))],
 )
 def test_proportions_are_kept_in_whole_steps(picture: tuple[int, int], size: tuple[int, int]) -> None:
     assert map_size(picture, 640) == size

@@ -1,14 +1,15 @@
 """The statement that finds the nearest images: three ways to a full page, each taken where the one before falls short.
 
-It is put together as text around the SQL of the eligible images, which stands in it three times and is compiled once;
-made of expressions, it took as long to compile as PostgreSQL takes to run it. The query's vector stands in it once, in
-front: a scan of the graph takes it from there as it would take a constant.
+It is put together as text around the SQL of the eligible images, which stands in it several times and is compiled once;
+made of expressions, it took as long to compile as PostgreSQL takes to run it. All ways take the query's vector from the
+front of the statement: a scan of the graph takes it from there as it would take a constant.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NamedTuple
 
 from django.db import connections, models
@@ -89,9 +90,8 @@ def nearest_images(
     model, shown = eligible.model, eligible_keys(eligible)
     bits = graphs.is_quantised(index) and not exact
     text = graphs.literal(vector) if bits else graphs.scaled(vector)
-    few, many = max(limit * OVERSAMPLING, CROWD), limit * WIDE_OVERSAMPLING if distinct else 0
-    if bits:
-        few, many = max(limit * BITS_OVERSAMPLING, CROWD), limit * WIDE_BITS_OVERSAMPLING if distinct else 0
+    near, wide = (BITS_OVERSAMPLING, WIDE_BITS_OVERSAMPLING) if bits else (OVERSAMPLING, WIDE_OVERSAMPLING)
+    few, many = max(limit * near, CROWD), limit * wide if distinct else 0
     if exact:
         few = many = 0  # nothing from the graph
     walk = walk_sql(index, shown, QUERY, bits=bits)
@@ -236,7 +236,7 @@ class _Page:
     def _left(self, column: str) -> str:
         return f"{column} <> ALL(%s)" if self.without else "true"
 
-    @property
+    @cached_property
     def _values(self) -> list[Any]:
         field: Any = self.model._meta.get_field(self.distinct) if self.distinct else self.model._meta.pk
         connection = connections[self.model._default_manager.db]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from django.db import transaction
@@ -11,8 +11,12 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 
 @contextlib.contextmanager
-def settings_for(connection: BaseDatabaseWrapper, settings: str) -> Iterator[None]:
+def settings_for(
+    connection: BaseDatabaseWrapper, settings: str, beginning: str = "", params: Sequence[Any] = ()
+) -> Iterator[None]:
     """Runs the block's statements under ``settings``, ``SET LOCAL`` statements that each end in ``; ``.
+
+    ``beginning``, such as a ``WITH`` clause with its parameters, is put in front of each of the block's statements.
 
     They travel in front of each statement, in its own round trip and transaction: several statements in one simple
     query run as one transaction. A connection that binds parameters on the server takes one statement at a time, so
@@ -23,10 +27,11 @@ def settings_for(connection: BaseDatabaseWrapper, settings: str) -> Iterator[Non
         with transaction.atomic(using=connection.alias):
             with connection.cursor() as cursor:
                 cursor.execute(settings)
-            yield
+            with connection.execute_wrapper(_together(beginning, params)):
+                yield
         return
 
-    with connection.execute_wrapper(_together(settings)):
+    with connection.execute_wrapper(_together(settings + beginning, params)):
         yield
 
 
@@ -53,9 +58,9 @@ def _as_it_is(execute: Any, sql: str, params: Any, many: bool, context: dict[str
     return execute(sql, params, many, context)
 
 
-def _together(settings: str) -> Any:
-    def together(execute: Any, sql: str, params: Any, many: bool, context: dict[str, Any]) -> Any:
-        result = execute(settings + sql, params, many, context)
+def _together(beginning: str, params: Sequence[Any] = ()) -> Any:
+    def together(execute: Any, sql: str, given: Any, many: bool, context: dict[str, Any]) -> Any:
+        result = execute(beginning + sql, (*params, *(given or ())) if params else given, many, context)
         cursor = context["cursor"].cursor
         while cursor.nextset():
             pass

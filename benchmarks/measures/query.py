@@ -20,9 +20,8 @@ from visualsearch.encoders import get_encoder
 from visualsearch.models import VisualIndex
 from visualsearch.search import Results
 from visualsearch.sources import get_source
-from visualsearch.statements import settings_for
 from visualsearch.stores import get_store
-from visualsearch.stores.nearest import nearest_images, search_settings
+from visualsearch.stores.nearest import Nearest
 from visualsearch.stores.pgvector import hnsw_name
 
 SIZES, QUICK_SIZES = (10_000, 90_000), (1000, 1200)
@@ -130,12 +129,11 @@ def plan(index: VisualIndex, product: Product, vector: Any, filters: dict[str, A
     """How PostgreSQL looked for the page: "hnsw" or "exact"; with "+exact" where the graph did not fill it."""
     source = get_source("product")
     eligible = source.eligible_images(filters).exclude(product=product.pk)
-    query = nearest_images(index, vector.tolist(), eligible, LIMIT, distinct="product").select_related("product")
-    with settings_for(connection, search_settings()):
-        lines = query.explain(analyze=True)
+    query = Nearest(index, vector.tolist(), eligible, LIMIT, distinct="product")
+    lines = query.by_graph().explained(analyze=True)
     near = lines[lines.index("CTE near") : lines.index("CTE page")]
     way = "hnsw" if hnsw_name(index) in near else "exact"
-    return way if "(never executed)" in lines[lines.index("SELECT* 3") :] else f"{way}+exact"
+    return way if "(never executed)" in lines[lines.rindex("Limit") :] else f"{way}+exact"
 
 
 def index_megabytes(index: VisualIndex) -> float:

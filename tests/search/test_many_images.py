@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 import pytest
 from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from catalog.models import Product, ProductImage
 from tests.shelf import make_product, product_source
 from visualsearch.models import ImageEmbedding, VisualIndex
-from visualsearch.statements import settings_for
 from visualsearch.stores import get_store
-from visualsearch.stores.nearest import nearest_images, search_settings
+from visualsearch.stores.nearest import Nearest, Walk
 from visualsearch.testing import FakeEncoder
 
 pytestmark = pytest.mark.django_db
@@ -66,16 +66,17 @@ def test_page_is_full_and_true(index: VisualIndex) -> None:
 
 
 def test_a_wider_walk_fills_the_page_and_not_a_comparison_with_every_row(index: VisualIndex) -> None:
-    query = nearest_images(index, vectors()[0].tolist(), product_source().eligible_images(), LIMIT, distinct="product")
-    with settings_for(connection, search_settings()):
-        plan = query.explain(analyze=True)
-    near, wide, every = plan.index("CTE near"), plan.index("CTE wide\n"), plan.index("SELECT* 3")
-    assert f"rows={LIMIT * 4}.00" in plan[near:wide]
-    assert "(never executed)" not in plan[wide : plan.index("CTE wide_page")]
-    assert "(never executed)" in plan[every:]
+    query = Nearest(index, vectors()[0].tolist(), product_source().eligible_images(), LIMIT, distinct="product")
+    first = query.by_graph().fetched()
+    assert len(first) < LIMIT
+    assert {image.visualsearch_walk for image in first} == {Walk.SHORT}
+    plan = query.by_other_ways(wide=True).explained(analyze=True)
+    assert f"rows={PRODUCTS * IMAGES}.00" in plan[plan.index("CTE wide\n") : plan.index("CTE page")]
+    assert "(never executed)" in plan[plan.rindex("Limit") :]
 
 
 def test_the_wider_walk_is_not_begun_where_the_first_was_enough(index: VisualIndex) -> None:
-    query = nearest_images(index, vectors()[0].tolist(), product_source().eligible_images(), 1, distinct="product")
-    plan = query.explain(analyze=True)
-    assert "(never executed)" in plan[plan.index("CTE wide\n") : plan.index("CTE wide_page")]
+    with CaptureQueriesContext(connection) as captured:
+        query = Nearest(index, vectors()[0].tolist(), product_source().eligible_images(), 1, distinct="product")
+        assert len(query.found()) == 1
+    assert len(captured.captured_queries) == 1

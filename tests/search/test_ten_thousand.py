@@ -20,9 +20,8 @@ from visualsearch.encoders import get_encoder
 from visualsearch.encoders.base import Encoder, unit_rows
 from visualsearch.images import open_image
 from visualsearch.models import ImageEmbedding, VisualIndex
-from visualsearch.statements import settings_for
 from visualsearch.stores import get_store
-from visualsearch.stores.nearest import nearest_images, search_settings
+from visualsearch.stores.nearest import Nearest
 from visualsearch.stores.pgvector import hnsw_name
 
 pytestmark = [pytest.mark.slow, pytest.mark.django_db]
@@ -116,12 +115,11 @@ def test_page_is_full_and_right_under_a_filter(index: VisualIndex, queries: list
 def test_the_versions_own_hnsw_index_is_used(index: VisualIndex, queries: list[Any]) -> None:
     product, vector = queries[0]
     eligible = product_source().eligible_images().exclude(product=product.pk)
-    query = nearest_images(index, vector, eligible, 10, distinct="product").select_related("product")
-    with settings_for(connection, search_settings()):
-        plan = query.explain(analyze=True)
+    query = Nearest(index, vector, eligible, 10, distinct="product")
+    plan = query.by_graph().explained(analyze=True)
     near = plan[plan.index("CTE near") : plan.index("CTE page")]
     assert f"Index Scan using {hnsw_name(index)}" in near
-    every = plan[plan.index("SELECT* 3") :]
+    every = plan[plan.rindex("Limit") :]
     assert "(never executed)" in every, "the exact scan is not started where the graph fills the page"
 
 

@@ -14,9 +14,8 @@ from catalog.models import ProductImage
 from tests.shelf import make_product, product_source
 from visualsearch.exceptions import StoreError
 from visualsearch.models import ImageEmbedding, VisualIndex
-from visualsearch.statements import settings_for
 from visualsearch.stores import Condition, Store, get_store
-from visualsearch.stores.nearest import nearest_images, search_settings
+from visualsearch.stores.nearest import Nearest
 from visualsearch.stores.pgvector import PgVectorStore, hnsw_name
 
 DIMENSIONS = 64
@@ -217,9 +216,8 @@ def test_recall_of_bits_with_features_that_are_never_negative(queue: Any) -> Non
         ]
         recall.append(len(pages[0] & pages[1]) / 10)
     assert np.mean(recall) >= 0.95
-    with settings_for(connection, search_settings()):
-        query = nearest_images(index, wide[0].tolist(), eligible, 10)
-        assert f"Index Scan using {hnsw_name(index)}" in query.explain()
+    plan = Nearest(index, wide[0].tolist(), eligible, 10).by_graph().explained("SET LOCAL enable_sort = off; ")
+    assert f"Index Scan using {hnsw_name(index)}" in plan
     store.drop(index)
 
 

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from typing import Any
 
 from django.core.exceptions import EmptyResultSet
-from django.db import OperationalError, connections, models
+from django.db import OperationalError
 
 from visualsearch.conf import conf
 from visualsearch.doctor.finding import Finding, Verdict
 from visualsearch.models import VisualIndex, active_index, rows
 from visualsearch.sources import ImageSource
-from visualsearch.statements import settings_for
 from visualsearch.stores import Condition, get_store
-from visualsearch.stores.nearest import nearest_images, search_settings
+from visualsearch.stores.nearest import Nearest
 from visualsearch.stores.pgvector import PgVectorStore, hnsw_name
 
 # PostgreSQL may do without the index where that costs no customer anything: it is then right, or nearly.
@@ -36,7 +34,7 @@ def search(source: ImageSource) -> Iterator[Finding]:
     if row is None:
         return
     try:
-        query = nearest_images(
+        query = Nearest(
             index, row.vector, source.eligible_images(), int(conf.DEFAULT_LIMIT), distinct=source.product_field
         )
         taken, found = _timed(query, "")
@@ -52,7 +50,7 @@ def search(source: ImageSource) -> Iterator[Finding]:
         yield _without(source, index, query, taken)
 
 
-def _without(source: ImageSource, index: VisualIndex, query: models.QuerySet[Any], taken: float | None) -> Finding:
+def _without(source: ImageSource, index: VisualIndex, query: Nearest, taken: float | None) -> Finding:
     """The planner compares all vectors. It is right in a small table; tried against being made to use the index."""
     name, count = hnsw_name(index), rows(index, vector__isnull=False).count()
     if name not in _plan(query, FORCED):
@@ -73,21 +71,19 @@ def _without(source: ImageSource, index: VisualIndex, query: models.QuerySet[Any
     return Finding("search", Verdict.WRONG, said, todo, source.name)
 
 
-def _plan(query: models.QuerySet[Any], settings: str) -> str:
-    with settings_for(connections[query.db], search_settings() + settings):
-        return query.explain()
+def _plan(query: Nearest, settings: str) -> str:
+    return query.by_graph().explained(settings)
 
 
-def _timed(query: models.QuerySet[Any], settings: str) -> tuple[float | None, int]:
+def _timed(query: Nearest, settings: str) -> tuple[float | None, int]:
     """The best of some times in milliseconds, None where one took longer than LONGEST; and how many images it found."""
-    connection, times, found = connections[query.db], [], 0
+    times, found = [], 0
     limit = f"SET LOCAL statement_timeout = {LONGEST * 1000:d}; "
     try:
-        with settings_for(connection, search_settings() + settings + limit):
-            for _ in range(TRIES):
-                start = time.perf_counter()
-                found = len(query.all())
-                times.append((time.perf_counter() - start) * 1000)
+        for _ in range(TRIES):
+            start = time.perf_counter()
+            found = len(query.found(settings + limit))
+            times.append((time.perf_counter() - start) * 1000)
     except OperationalError:  # the server cancelled it
         return None, 0
     return min(times), found

@@ -1,23 +1,36 @@
-"""The statement that finds the nearest images: three ways to a full page, each taken where the one before falls short.
+"""How the nearest images are found: by a walk of the graph, and where that is not enough, by what finds them surely.
 
-It is put together as text around the SQL of the eligible images, which stands in it several times and is compiled once;
-made of expressions, it took as long to compile as PostgreSQL takes to run it. All ways take the query's vector from the
-front of the statement: a scan of the graph takes it from there as it would take a constant.
+Nearly every search is one statement. It walks the graph and stops after a few rows for each one wanted; where the walk
+came to its end before, as under a narrow filter, PostgreSQL goes on in the same statement and compares all eligible
+images. What that leaves takes a second statement: products with so many images that the first rows name too few of
+them, and walks that led astray.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cached_property
-from typing import Any, NamedTuple
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
 
 from django.db import connections, models
 from django.db.models.expressions import RawSQL
 
 from visualsearch.conf import conf
 from visualsearch.models import VisualIndex
+from visualsearch.statements import settings_for
 from visualsearch.stores import graphs
+from visualsearch.stores.pieces import (
+    QUERY,
+    Eligible,
+    Piece,
+    Top,
+    eligible_keys,
+    every_sql,
+    joined,
+    query_sql,
+    walk_sql,
+)
 
 MAX_EF_SEARCH = 1000  # pgvector's own limit
 OVERSAMPLING = 4  # rows that the graph is asked for, for each one wanted: it orders them by half-precision distances
@@ -30,31 +43,20 @@ WIDE_BITS_OVERSAMPLING = 100
 # comes among them ends there, however far they are from the query. Measured with 1,000 of 4,000: 7% of all searches.
 # So many rows of one distance, and not the query's own, are not believed.
 CROWD, SPREAD = 40, 1e-3
-PLAIN: dict[Any, Any] = {
-    models.AutoField: models.IntegerField,
-    models.BigAutoField: models.BigIntegerField,
-    models.SmallAutoField: models.SmallIntegerField,
-}
+IS_CROWD = f"(count(*) >= {CROWD} AND max(distance) - min(distance) < {SPREAD} AND min(distance) > {SPREAD})"
 # What the planner is to think that a page of the graph costs. It does not know that one distance costs as much as
 # reading several pages: at the default of 4 it compares thousands of rows where the graph is quicker. Measured at
 # 90,000 images, where both take as long between 1% and 2% of them: at 2 it changes over there, at 1.1 below 1%.
 PAGE_COST = 2
-QUERY = "(SELECT vector FROM query)"
 
 
-class Eligible(NamedTuple):
-    """SQL for the keys of the eligible images, and the SQL type of these keys."""
+class Walk(StrEnum):
+    """How far the first statement's answer can be believed."""
 
-    sql: str
-    params: tuple[Any, ...]
-    key_type: str
-
-
-def eligible_keys(images: models.QuerySet[Any]) -> Eligible:
-    """Raises EmptyResultSet where Django knows that there are none, as after ``none()``."""
-    keys = images.select_related(None).order_by().values("pk")
-    sql, params = keys.query.sql_with_params()
-    return Eligible(sql, params, _plain(images.model._meta.pk).cast_db_type(connections[images.db]) or "")
+    SURE = "sure"
+    UNMET = "unmet"  # the page is full, but the walk came by none of the images that the vector is made of
+    SHORT = "short"  # the page is not full, and there is more along the graph
+    ASTRAY = "astray"  # it was caught in a crowd, or had nothing to go by
 
 
 def search_settings() -> str:
@@ -66,197 +68,144 @@ def search_settings() -> str:
     )
 
 
-def nearest_images(
-    index: VisualIndex,
-    vector: Sequence[float],
-    eligible: models.QuerySet[Any],
-    limit: int,
-    *,
-    distinct: str | None = None,
-    without: Sequence[Any] = (),
-    anchors: Sequence[str] = (),
-    exact: bool = False,
-) -> models.QuerySet[Any]:
-    """The eligible images nearest to the vector, unordered, each with its ``visualsearch_distance``; see
-    ``Store.search``.
+@dataclass(frozen=True)
+class Statement:
+    """``images`` are those whose keys and distances ``ways`` finds, unordered, each with its
+    ``visualsearch_distance``."""
 
-    One statement with three ways, of which PostgreSQL starts the next only where the one before left the page short.
-    ``near`` walks the graph and stops after a few rows for each one wanted. ``wide`` walks it further, where a few
-    products with many images own all those rows. ``every`` compares all eligible rows, where the walk gave up under a
-    narrow filter, was caught in a crowd of identical pictures, or never came to where the query is. A graph of bits is
-    walked along the number of those that differ; the page is of the exact distance. Raises EmptyResultSet where Django
-    knows that nothing is eligible.
-    """
-    model, shown = eligible.model, eligible_keys(eligible)
-    bits = graphs.is_quantised(index) and not exact
-    text = graphs.literal(vector) if bits else graphs.scaled(vector)
-    near, wide = (BITS_OVERSAMPLING, WIDE_BITS_OVERSAMPLING) if bits else (OVERSAMPLING, WIDE_OVERSAMPLING)
-    few, many = max(limit * near, CROWD), limit * wide if distinct else 0
-    if exact:
-        few = many = 0  # nothing from the graph
-    walk = walk_sql(index, shown, QUERY, bits=bits)
-    page = _Page(model, distinct, limit, without)
-    first_of_near, first_of_wide, first_of_every = page.of_few("near"), page.of_few("wide"), page.of_many("every")
-    lost = _lost(index, shown, anchors)
-    sql, params = _joined(
-        Piece(f"WITH query AS MATERIALIZED (SELECT %s::halfvec({index.dimensions:d}) AS vector),", (text,)),
-        Piece(f" near AS MATERIALIZED ({walk} LIMIT %s),", (*shown.params, few)),
-        Piece(f" page AS MATERIALIZED ({first_of_near.sql}),", first_of_near.params),
-        Piece(f" astray AS MATERIALIZED (SELECT {_is_crowd('near')} OR {lost.sql} AS is_so),", lost.params),
-        Piece(" filled AS MATERIALIZED (SELECT count(*) >= %s AND NOT (SELECT is_so FROM astray) AS is_so", (limit,)),
-        Piece(" FROM page),"),
-        Piece(f" wide AS MATERIALIZED (SELECT * FROM ({walk} LIMIT %s) w", (*shown.params, many)),
-        Piece(" WHERE NOT (SELECT is_so FROM filled) AND (SELECT count(*) >= %s FROM near)", (few,)),
-        Piece(" AND NOT (SELECT is_so FROM astray)),"),
-        Piece(f" wide_page AS MATERIALIZED ({first_of_wide.sql}),", first_of_wide.params),
-        Piece(f" wide_filled AS MATERIALIZED (SELECT count(*) >= %s AND NOT {_is_crowd('wide')} AS is_so", (limit,)),
-        Piece(" FROM wide_page),"),
-        Piece(f" every AS (SELECT * FROM ({every_sql(index, shown, QUERY)}) e", shown.params),
-        Piece(" WHERE NOT (SELECT is_so FROM filled) AND NOT (SELECT is_so FROM wide_filled))"),
-        Piece(" SELECT key FROM page WHERE (SELECT is_so FROM filled)"),
-        Piece(" UNION ALL SELECT key FROM wide_page WHERE (SELECT is_so FROM wide_filled)"),
-        Piece(f" UNION ALL ({first_of_every.sql})", first_of_every.params),
-    )
-    images: models.QuerySet[Any] = model._default_manager.filter(pk__in=RawSQL(sql, params)).order_by()
-    nearest: models.QuerySet[Any] = images.annotate(visualsearch_distance=_distance_of("pk", index, text))
-    return nearest
+    images: models.QuerySet[Any]
+    ways: Piece
 
+    def fetched(self, settings: str = "") -> list[Any]:
+        """One round trip: ``settings``, ``SET LOCAL`` statements that each end in ``; ``, and the query together."""
+        connection = connections[self.images.db]
+        with settings_for(connection, search_settings() + settings, *self.ways):
+            return list(self.images.all())
 
-class Piece(NamedTuple):
-    """Part of a statement, with its parameters."""
-
-    sql: str
-    params: tuple[Any, ...] = ()
-
-
-def _joined(*pieces: Piece) -> tuple[str, list[Any]]:
-    return "".join(piece.sql for piece in pieces), [one for piece in pieces for one in piece.params]
-
-
-def _is_crowd(rows: str) -> str:
-    """SQL: whether the walk found one spot and nothing else, which is not where the query is."""
-    return (
-        f"(SELECT count(*) >= {CROWD} AND max(distance) - min(distance) < {SPREAD} AND min(distance) > {SPREAD}"
-        f" FROM {rows})"
-    )
-
-
-def _lost(index: VisualIndex, shown: Eligible, anchors: Sequence[str]) -> Piece:
-    """SQL: whether the walk came by none of these images, though they are eligible and nearer than what it found.
-
-    A few pictures that are like each other and like nothing else can be left without a way to them, as the pictures
-    that are added later take their places among the neighbours of others. Measured on 10,000 parts of pictures: 5 of
-    1,000 searches by a stored vector, and each of those that did not come by the vector itself; none in 4,000 on whole
-    pictures, mirrored and cropped.
-    """
-    if not anchors:
-        return Piece("false")
-    keys = f"ANY(%s::{shown.key_type}[])"
-    return Piece(
-        f"(NOT EXISTS (SELECT FROM near WHERE key = {keys}) AND EXISTS (SELECT FROM ({shown.sql}) AS shown (key)"
-        f" JOIN {graphs.TABLE} e ON e.index_id = {index.pk:d} AND e.object_id = shown.key::varchar WHERE"
-        f" shown.key = {keys} AND {graphs.distance(index, 'e.vector', QUERY)} < (SELECT max(distance) FROM near)))",
-        (list(anchors), *shown.params, list(anchors)),
-    )
-
-
-def walk_sql(index: VisualIndex, shown: Eligible, query: str, *, bits: bool = False) -> str:
-    """Keys and distances of eligible images along the graph, nearest first; ``query`` is SQL for the vector asked for.
-
-    The literal ``index_id`` is what lets the planner use that version's partial index.
-    """
-    key = f"e.object_id::{shown.key_type}"
-    return (
-        f"SELECT {key} AS key, {graphs.distance(index, 'e.vector', query)} AS distance FROM {graphs.TABLE} e"
-        f" WHERE e.index_id = {index.pk:d} AND e.vector IS NOT NULL"
-        f" AND EXISTS (SELECT FROM ({shown.sql}) AS shown (key) WHERE shown.key = {key})"
-        f" ORDER BY {graphs.bits_apart(index, 'e.vector', query) if bits else 'distance'}"
-    )
-
-
-def every_sql(index: VisualIndex, shown: Eligible, query: str) -> str:
-    """Keys and distances of all eligible images, in no order."""
-    # As text, so that a few eligible images are looked up one by one in the unique index of the rows.
-    # Adding nothing to the distance hides it from the HNSW index.
-    return (
-        f"SELECT e.object_id::{shown.key_type} AS key, {graphs.distance(index, 'e.vector', query)} + 0.0 AS distance"
-        f" FROM {graphs.TABLE} e WHERE e.index_id = {index.pk:d} AND e.vector IS NOT NULL"
-        f" AND e.object_id IN (SELECT shown.key::varchar FROM ({shown.sql}) AS shown (key))"
-    )
-
-
-def _distance_of(key: str, index: VisualIndex, text: str) -> models.Func:
-    """The exact distance of an image's own row."""
-    measured = graphs.distance(index, "e.vector", f"'{text}'")
-    return models.Func(
-        models.F(key),
-        template=(
-            f"(SELECT {measured} FROM {graphs.TABLE} e"
-            f" WHERE e.index_id = {index.pk:d} AND e.object_id = (%(expressions)s)::varchar)"
-        ),
-        output_field=models.FloatField(),
-    )
+    def explained(self, settings: str = "", *, analyze: bool = False) -> str:
+        """PostgreSQL's plan of it."""
+        connection, (sql, params) = connections[self.images.db], self.images.query.sql_with_params()
+        explain = "EXPLAIN (ANALYZE) " if analyze else "EXPLAIN "
+        with settings_for(connection, search_settings() + settings), connection.cursor() as cursor:
+            cursor.execute(explain + self.ways.sql + sql, (*self.ways.params, *params))
+            return "\n".join(line for (line,) in cursor.fetchall())
 
 
 @dataclass(frozen=True)
-class _Page:
-    """The nearest rows, or with ``distinct`` the nearest of each value of that field, without some of these values."""
+class Nearest:
+    """A search for the eligible images nearest to the vector; its parts are those of ``Store.search``.
 
-    model: type[models.Model]
-    distinct: str | None
+    Raises EmptyResultSet where Django knows that nothing is eligible.
+    """
+
+    index: VisualIndex
+    vector: Sequence[float]
+    eligible: models.QuerySet[Any]
     limit: int
-    without: Sequence[Any]
+    distinct: str | None = None
+    related: Sequence[str] = ()
+    without: Sequence[Any] = ()
+    anchors: Sequence[str] = ()
+    exact: bool = False
+    shown: Eligible = field(init=False)
 
-    def of_few(self, rows: str) -> Piece:
-        """SQL for the keys of the page of ``near`` or ``wide``: their field is looked up row by row."""
-        if self.distinct is None:
-            return self._nearest(f"SELECT key, distance FROM {rows} WHERE {self._left('key')}")
-        table, pk, group = columns(self.model, self.distinct)
-        return self._nearest(
-            "SELECT DISTINCT ON (item) key, distance FROM"
-            f" (SELECT n.*, (SELECT i.{group} FROM {table} i WHERE i.{pk} = n.key) AS item FROM {rows} n) grouped"
-            f" WHERE {self._left('item')} ORDER BY item, distance, key"
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "shown", eligible_keys(self.eligible))
+
+    def found(self, settings: str = "") -> list[Any]:
+        """The images, unordered."""
+        if self.exact:
+            return self.by_other_ways().fetched(settings)
+        images = self.by_graph().fetched(settings)
+        walk = images[0].visualsearch_walk if images else Walk.SHORT
+        if walk == Walk.UNMET and self._is_lost(images[0].visualsearch_reach):
+            walk = Walk.ASTRAY
+        if walk in (Walk.SURE, Walk.UNMET):
+            return images
+        return self.by_other_ways(wide=walk == Walk.SHORT).fetched(settings)
+
+    def by_graph(self) -> Statement:
+        """The first statement. Each image says in ``visualsearch_walk`` what the walk was like, and in
+        ``visualsearch_reach`` how far from the query it came.
+
+        A graph of bits is walked along the number of those that differ; the page is of the exact distance.
+        """
+        bits = graphs.is_quantised(self.index)
+        few = max(self.limit * (BITS_OVERSAMPLING if bits else OVERSAMPLING), CROWD)
+        page, rest = self._top.of_few("near"), self._top.of_many("every")
+        query = query_sql(self.index, self.vector, self.anchors)
+        met = f"EXISTS (SELECT FROM near WHERE key = {self._any_anchor})" if self.anchors else "true"
+        return self._statement(
+            Piece(f"WITH query AS MATERIALIZED ({query.sql}),", query.params),
+            Piece(f" near AS MATERIALIZED ({walk_sql(self.index, self.shown, QUERY, bits=bits)}", self.shown.params),
+            Piece(" LIMIT %s),", (few,)),
+            Piece(f" page AS MATERIALIZED ({page.sql}),", page.params),
+            Piece(" walk AS MATERIALIZED (SELECT count(*) >= %s AS goes_on, max(distance) AS reach,", (few,)),
+            Piece(f" {IS_CROWD} AS is_crowd, (SELECT count(*) >= %s FROM page) AS is_full FROM near),", (self.limit,)),
+            Piece(f" every AS (SELECT * FROM ({every_sql(self.index, self.shown, QUERY)}) e", self.shown.params),
+            Piece(" WHERE (SELECT NOT is_full AND NOT goes_on FROM walk)),"),
+            Piece(" found AS MATERIALIZED (SELECT * FROM page WHERE (SELECT is_full OR goes_on FROM walk)"),
+            Piece(f" UNION ALL ({rest.sql})),", rest.params),
+            Piece(f" verdict AS MATERIALIZED (SELECT reach, CASE WHEN {QUERY} IS NULL THEN '{Walk.ASTRAY}'"),
+            Piece(f" WHEN NOT is_full AND NOT goes_on THEN '{Walk.SURE}' WHEN is_crowd THEN '{Walk.ASTRAY}'"),
+            Piece(f" WHEN NOT is_full THEN '{Walk.SHORT}' WHEN {met} THEN '{Walk.SURE}'"),
+            Piece(f" ELSE '{Walk.UNMET}' END AS walk FROM walk) ", (list(self.anchors),) if self.anchors else ()),
+            visualsearch_walk=RawSQL("(SELECT walk FROM verdict)", (), models.CharField()),
+            visualsearch_reach=RawSQL("(SELECT reach FROM verdict)", (), models.FloatField()),
         )
 
-    def of_many(self, rows: str) -> Piece:
-        """The same of ``every``: their field comes by a join."""
-        if self.distinct is None:
-            return self.of_few(rows)
-        table, pk, group = columns(self.model, self.distinct)
-        return self._nearest(
-            f"SELECT DISTINCT ON (i.{group}) every.key, every.distance FROM {rows} AS every"
-            f" JOIN {table} i ON i.{pk} = every.key WHERE {self._left(f'i.{group}')}"
-            f" ORDER BY i.{group}, every.distance, every.key"
+    def by_other_ways(self, *, wide: bool = False) -> Statement:
+        """The second: with ``wide`` a longer walk; without, and where that is not enough, all eligible images."""
+        bits = graphs.is_quantised(self.index) and wide
+        many = self.limit * (WIDE_BITS_OVERSAMPLING if bits else WIDE_OVERSAMPLING) if wide and self.distinct else 0
+        page, rest = self._top.of_few("wide"), self._top.of_many("every")
+        query = query_sql(self.index, self.vector, ())
+        return self._statement(
+            Piece(f"WITH query AS MATERIALIZED ({query.sql}),", query.params),
+            Piece(f" wide AS MATERIALIZED ({walk_sql(self.index, self.shown, QUERY, bits=bits)}", self.shown.params),
+            Piece(" LIMIT %s),", (many,)),
+            Piece(f" page AS MATERIALIZED ({page.sql}),", page.params),
+            Piece(f" walk AS MATERIALIZED (SELECT NOT {IS_CROWD} AND (SELECT count(*) >= %s FROM page)", (self.limit,)),
+            Piece(" AS is_enough FROM wide),"),
+            Piece(f" every AS (SELECT * FROM ({every_sql(self.index, self.shown, QUERY)}) e", self.shown.params),
+            Piece(" WHERE NOT (SELECT is_enough FROM walk)),"),
+            Piece(" found AS MATERIALIZED (SELECT * FROM page WHERE (SELECT is_enough FROM walk)"),
+            Piece(f" UNION ALL ({rest.sql})) ", rest.params),
         )
 
-    def _nearest(self, best: str) -> Piece:
-        sql = f"SELECT key FROM ({best}) b ORDER BY distance, key LIMIT %s"
-        return Piece(sql, (self._values, self.limit) if self.without else (self.limit,))
+    def _statement(self, *pieces: Piece, **besides: Any) -> Statement:
+        images = self.eligible.model._default_manager.using(self.eligible.db).order_by()
+        distance = models.Func(
+            models.F("pk"),
+            template="(SELECT distance FROM found WHERE key = %(expressions)s)",
+            output_field=models.FloatField(),
+        )
+        found = images.filter(pk__in=RawSQL("SELECT key FROM found", ()))
+        measured = found.annotate(visualsearch_distance=distance, **besides)
+        return Statement(measured.select_related(*self.related) if self.related else measured, joined(*pieces))
 
-    def _left(self, column: str) -> str:
-        return f"{column} <> ALL(%s)" if self.without else "true"
+    def _is_lost(self, reach: float) -> bool:
+        """Whether images that the vector is made of are eligible, and nearer than a walk came that passed none of them.
 
-    @cached_property
-    def _values(self) -> list[Any]:
-        field: Any = self.model._meta.get_field(self.distinct) if self.distinct else self.model._meta.pk
-        connection = connections[self.model._default_manager.db]
-        return [field.get_db_prep_value(value, connection) for value in self.without]
+        A few pictures that are like each other and like nothing else can be left without a way to them, as the pictures
+        that are added later take their places among the neighbours of others. Measured on 10,000 parts of pictures: 5
+        of 1,000 searches by a stored vector, and each of those that did not come by the vector itself; none in 4,000 on
+        whole pictures, mirrored and cropped.
+        """
+        query = query_sql(self.index, self.vector, self.anchors)
+        with connections[self.eligible.db].cursor() as cursor:
+            cursor.execute(
+                f"WITH query AS MATERIALIZED ({query.sql}) SELECT EXISTS (SELECT FROM ({self.shown.sql}) AS shown (key)"
+                f" JOIN {graphs.TABLE} e ON e.index_id = {self.index.pk:d} AND e.object_id = shown.key::varchar"
+                f" WHERE shown.key = {self._any_anchor} AND {graphs.distance(self.index, 'e.vector', QUERY)} < %s)",
+                (*query.params, *self.shown.params, list(self.anchors), reach),
+            )
+            return bool(cursor.fetchone()[0])
 
+    @property
+    def _any_anchor(self) -> str:
+        return f"ANY(%s::{self.shown.key_type}[])"
 
-def columns(model: type[models.Model], field: str) -> tuple[str, str, str]:
-    """Quoted: the model's table, its primary key's column and the field's."""
-    quote = connections[model._default_manager.db].ops.quote_name
-    grouped: Any = model._meta.get_field(field)
-    pk: Any = model._meta.pk
-    return quote(model._meta.db_table), quote(pk.column), quote(grouped.column)
-
-
-def _plain(field: Any) -> models.Field[Any, Any]:
-    """A field of the primary key's own type, without its automatic or related side, for a cast."""
-    while (target := getattr(field, "target_field", None)) is not None:
-        field = target
-    plain: Any = PLAIN.get(type(field), type(field))
-    made: models.Field[Any, Any] = (
-        plain(max_length=field.max_length) if isinstance(field, models.CharField) else plain()
-    )
-    return made
+    @property
+    def _top(self) -> Top:
+        return Top(self.eligible.model, self.distinct, self.limit, self.without)

@@ -21,11 +21,11 @@ from psycopg.types import TypeInfo
 from visualsearch.encoders.base import Vectors
 from visualsearch.exceptions import StoreError
 from visualsearch.models import ImageEmbedding, VisualIndex, rows
-from visualsearch.statements import binds_on_server, settings_for
+from visualsearch.statements import binds_on_server
 from visualsearch.stores import graphs
 from visualsearch.stores.base import Condition, Neighbour, Store, in_order
 from visualsearch.stores.graphs import hnsw_name as hnsw_name
-from visualsearch.stores.nearest import nearest_images, search_settings
+from visualsearch.stores.nearest import Nearest
 
 MINIMUM_VERSION = (0, 8)
 UNIT_TOLERANCE = 1e-3  # vectors are written in single precision, whose rounding is a thousand times smaller
@@ -117,22 +117,10 @@ class PgVectorStore(Store):
         # The function that makes bits is there with the graph, and not before.
         exact = exact or (graphs.is_quantised(index) and not self.is_prepared(index))
         try:
-            query = nearest_images(
-                index,
-                vector,
-                eligible,
-                limit,
-                distinct=distinct,
-                without=without,
-                anchors=anchors,
-                exact=exact,
-            )
+            nearest = Nearest(index, vector, eligible, limit, distinct, related, without, anchors, exact)
         except EmptyResultSet:  # Django knows that nothing is eligible, as after none()
             return []
-        if related:
-            query = query.select_related(*related)
-        with settings_for(connections[query.db], search_settings()):
-            found = [Neighbour(image, image.visualsearch_distance) for image in query]
+        found = [Neighbour(image, image.visualsearch_distance) for image in nearest.found()]
         return sorted(found, key=lambda neighbour: (neighbour.distance, str(neighbour.image.pk)))
 
     def unfit(self, index: VisualIndex) -> Iterator[tuple[str, str]]:

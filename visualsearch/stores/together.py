@@ -12,8 +12,9 @@ from visualsearch.models import VisualIndex
 from visualsearch.statements import settings_for
 from visualsearch.stores import get_store
 from visualsearch.stores.graphs import is_quantised, scaled
-from visualsearch.stores.nearest import columns, eligible_keys, every_sql, search_settings, walk_sql
+from visualsearch.stores.nearest import search_settings
 from visualsearch.stores.pgvector import PgVectorStore
+from visualsearch.stores.pieces import columns, eligible_keys, every_sql, walk_sql
 
 # Candidates that the graph is asked for by each of the vectors: they choose among parts of a picture, and what is then
 # shown is searched for in full.

@@ -13,7 +13,7 @@ from pgvector.django import HalfVectorField
 
 from visualsearch.encoders.base import Vectors
 from visualsearch.models import ImageEmbedding, VisualIndex, rows
-from visualsearch.stores.nearest import eligible_keys
+from visualsearch.stores.pieces import eligible_keys
 
 HEADER = 4  # bytes before the numbers in pgvector's binary forms: dimensions, and nothing
 # As text, since building and compiling it as expressions takes longer than PostgreSQL takes to answer.

@@ -10,6 +10,7 @@ os.environ.setdefault("SECRET_KEY", "only for benchmarks")
 from shop.settings import *  # noqa: F403
 from shop.settings import BASE_DIR, VISUALSEARCH
 
+ROOT_URLCONF = "benchmarks.urls"
 MEDIA_ROOT = os.environ["BENCHMARK_MEDIA"]
 VISUALSEARCH = {
     **VISUALSEARCH,

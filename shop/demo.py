@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import os
 import secrets
+import shlex
 import signal
 import socket
 import subprocess
@@ -183,13 +184,20 @@ def serve(arguments: argparse.Namespace) -> int:
 
 
 def processes(port: int) -> dict[str, str]:
-    """The two processes of a shop, as docker/ and docs/ start them too."""
-    python = sys.executable
-    threads = "--worker-class visualsearch.contrib.serving.Worker --threads 4"
+    """The two commands of a shop, as docker/ and docs/ have them too."""
     return {
-        "web": f"exec {python} -m gunicorn shop.wsgi --bind 127.0.0.1:{port} {threads} --no-control-socket",
-        "worker": f"exec {python} manage.py qcluster",
+        "web": f"exec {shlex.join([sys.executable, *web(port)])}",
+        "worker": f"exec {sys.executable} manage.py qcluster",
     }
+
+
+def web(port: int) -> list[str]:
+    """Arguments of Python for the web server: two processes, since one computes on one core at a time."""
+    return [
+        *("-m", "gunicorn", "shop.wsgi", "--bind", f"127.0.0.1:{port}"),
+        *("--worker-class", "visualsearch.contrib.serving.Worker", "--workers", "2", "--threads", "4"),
+        "--no-control-socket",
+    ]
 
 
 def announce(port: int) -> None:

@@ -13,6 +13,7 @@ from django.dispatch import Signal
 from django.utils.module_loading import import_string
 
 from visualsearch.exceptions import InvalidFilter, InvalidSource, MissingExtra, SourceNotRegistered
+from visualsearch.keys import key_field
 
 ModelT = TypeVar("ModelT", bound=type[models.Model])
 Filters = Mapping[str, Any]
@@ -52,9 +53,7 @@ class ImageSource:
     @property
     def pk_field(self) -> models.Field[Any, Any]:
         """A plain field of the type of the image's primary key, for casts from text."""
-        field = self.model._meta.pk
-        while (target := getattr(field, "target_field", None)) is not None:
-            field = target
+        field: models.Field[Any, Any] = key_field(self.model)
         return field
 
     def images(self) -> models.QuerySet[Any]:

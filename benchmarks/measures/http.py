@@ -29,6 +29,7 @@ from benchmarks.gallery import cached_vectors, fill
 from benchmarks.gallery import pictures as gallery_pictures
 from benchmarks.stage import CannotMeasure, milliseconds, percentile, pictures, say, started
 from catalog.models import Product
+from shop.demo import web
 from visualsearch.conf import conf
 from visualsearch.encoders import get_encoder
 from visualsearch.images import open_image
@@ -74,34 +75,44 @@ class Connection:
 def measure(*, quick: bool) -> dict[str, Any]:
     filled(QUICK_IMAGES if quick else IMAGES, quick=quick)
     count = QUICK_REQUESTS if quick else REQUESTS
-    similar = [Request(f"/api/visualsearch/product/{key}/similar/?limit=10") for key in keys(count)]
+    products = keys(count)
+    similar = [Request(f"/api/visualsearch/product/{key}/similar/?limit=10") for key in products]
+    bare = [Request(f"/bare/{key}/") for key in products]
     small, large = photos(640, 8), photos(4000, 1 if quick else 3)
     with server() as (port, process):
         client = Connection(port)
-        for request in (*similar[:20], *posted(small, 10)):
+        for request in (*similar[:20], *bare[:20], *posted(small, 10)):
             client.seconds(request)  # warms up: connections, the model, the planner
         say("one client")
-        kinds = in_turns(client, {"similar": similar, "photo": posted(small, count), **with_options(small, count)})
+        plain = {"live": [Request("/health/live/")] * count, "bare": bare, "similar": similar}
+        plain["photo"] = posted(small, count)
+        kinds = in_turns(client, plain | with_options(small, count))
         kinds["photo_12mp"] = [client.seconds(request) for request in posted(large, max(3, count // 6))]
         explained = [Request(f"{request.path}&explain=true") for request in similar[: count // 3 or 1]]
         kinds["similar_explain"] = [client.seconds(request) for request in explained]
         say(f"{CLIENTS} clients")
-        rate = requests_per_second(port, similar, QUICK_SECONDS if quick else SECONDS)
+        seconds = QUICK_SECONDS if quick else SECONDS
+        rates = [requests_per_second(port, requests, seconds) for requests in (similar, bare)]
     with server() as (port, process):
         say("growth")
         memory = growth(port, process, similar, small, QUICK_GROWTH if quick else GROWTH)
     unlimited = {**settings.VISUALSEARCH, "PHOTO_RATE": UNLIMITED}
     with override_settings(VISUALSEARCH=unlimited, ALLOWED_HOSTS=["testserver"]):
-        return figures(kinds, rate, memory) | parts(small * (1 if quick else 5))
+        return figures(kinds, rates, memory) | parts(small * (1 if quick else 5))
 
 
-def figures(kinds: dict[str, list[float]], rate: float, memory: Sequence[float]) -> dict[str, Any]:
+def figures(kinds: dict[str, list[float]], rates: Sequence[float], memory: Sequence[float]) -> dict[str, Any]:
     median = {name: milliseconds(percentile(seconds, 50)) for name, seconds in kinds.items()}
     return {
         "products": Product.objects.count(),
+        "live_p50_ms": median["live"],
+        "bare_p50_ms": median["bare"],
+        "bare_rps_8": round(rates[1], 1),
+        "similar_vs_bare": round(percentile(kinds["similar"], 50) / percentile(kinds["bare"], 50), 2),
+        "similar_rps_vs_bare": round(rates[0] / rates[1], 2),
         "similar_p50_ms": median["similar"],
         "similar_p95_ms": milliseconds(percentile(kinds["similar"], 95)),
-        "similar_rps_8": round(rate, 1),
+        "similar_rps_8": round(rates[0], 1),
         "photo_p50_ms": median["photo"],
         "photo_p95_ms": milliseconds(percentile(kinds["photo"], 95)),
         "photo_12mp_p50_ms": median["photo_12mp"],
@@ -220,15 +231,13 @@ def growth(
 
 @contextmanager
 def server() -> Iterator[tuple[int, subprocess.Popen[bytes]]]:
-    """gunicorn with one worker of four threads on a free port, rate limits out of reach. Ended at the end."""
+    """gunicorn as the demo starts it, on a free port, rate limits out of reach. Ended at the end."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     own = json.loads(os.environ["BENCHMARK_VISUALSEARCH"]) | {"PHOTO_RATE": UNLIMITED, "SIMILAR_RATE": UNLIMITED}
-    command = ["-m", "gunicorn", "shop.wsgi", "--bind", f"127.0.0.1:{port}", "--threads", "4", "--no-control-socket"]
-    worker = ["--worker-class", "visualsearch.contrib.serving.Worker", "--log-level", "warning"]
     environment = {**os.environ, "BENCHMARK_VISUALSEARCH": json.dumps(own)}
-    with started(*command, *worker, env=environment, stdout=sys.stderr) as process:
+    with started(*web(port), "--log-level", "warning", env=environment, stdout=sys.stderr) as process:
         wait_for(port, process)
         yield port, process
 

@@ -30,7 +30,7 @@ from visualsearch.api.examples import FOUND, PHOTO, PRODUCT, RESULTS, SEARCH, ST
 from visualsearch.api.option_schema import bodies, option_parameters, photo_parameters
 from visualsearch.api.serializers import ResultsSerializer, StateSerializer, product_serializer
 from visualsearch.conf import conf
-from visualsearch.search.keys import key_field
+from visualsearch.keys import key_field
 from visualsearch.sources import ImageSource, all_sources
 
 TAGS = ["visual search"]

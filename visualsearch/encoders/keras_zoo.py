@@ -108,6 +108,7 @@ def import_tensorflow() -> Any:
     """TensorFlow with its start-up notices off. Raises MissingExtra where it is not installed."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # off by default on processors without AVX512
     try:
         import tensorflow
     except ImportError as exc:

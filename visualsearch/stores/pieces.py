@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any, NamedTuple
 
 from django.db import connections, models
 
+from visualsearch.keys import key_field
 from visualsearch.models import VisualIndex
 from visualsearch.stores import graphs
 
@@ -48,7 +49,7 @@ def eligible_keys(images: models.QuerySet[Any]) -> Eligible:
     """Raises EmptyResultSet where Django knows that there are none, as after ``none()``."""
     keys = images.select_related(None).order_by().values("pk")
     sql, params = keys.query.sql_with_params()
-    return Eligible(sql, params, _plain(images.model._meta.pk).cast_db_type(connections[images.db]) or "")
+    return Eligible(sql, params, _key_type(key_field(images.model), images.db))
 
 
 def query_sql(index: VisualIndex, vector: Sequence[float], anchors: Sequence[str]) -> Piece:
@@ -99,13 +100,14 @@ class Top:
     without: Sequence[Any]
 
     def of_few(self, rows: str) -> Piece:
-        """SQL for the page of ``near`` or ``wide``, keys and distances: their field is looked up row by row."""
+        """SQL for the page of ``near`` or ``wide``, keys and distances: their field is looked up row by row, and once,
+        for which OFFSET is there."""
         if self.distinct is None:
             return self._nearest(f"SELECT key, distance FROM {rows} WHERE {self._left('key')}")
         table, pk, group = columns(self.model, self.distinct)
         return self._nearest(
             "SELECT DISTINCT ON (item) key, distance FROM"
-            f" (SELECT n.*, (SELECT i.{group} FROM {table} i WHERE i.{pk} = n.key) AS item FROM {rows} n) grouped"
+            f" (SELECT n.*, (SELECT i.{group} FROM {table} i WHERE i.{pk} = n.key) AS item FROM {rows} n OFFSET 0) g"
             f" WHERE {self._left('item')} ORDER BY item, distance, key"
         )
 
@@ -142,12 +144,11 @@ def columns(model: type[models.Model], field: str) -> tuple[str, str, str]:
     return quote(model._meta.db_table), quote(pk.column), quote(grouped.column)
 
 
-def _plain(field: Any) -> models.Field[Any, Any]:
-    """A field of the primary key's own type, without its automatic or related side, for a cast."""
-    while (target := getattr(field, "target_field", None)) is not None:
-        field = target
+@cache
+def _key_type(field: Any, alias: str) -> str:
+    """The SQL type of a key, without its automatic side, for a cast."""
     plain: Any = PLAIN.get(type(field), type(field))
     made: models.Field[Any, Any] = (
         plain(max_length=field.max_length) if isinstance(field, models.CharField) else plain()
     )
-    return made
+    return made.cast_db_type(connections[alias]) or ""

@@ -17,6 +17,9 @@ from visualsearch.exceptions import MissingExtra
 from .exceptions import TrainingError
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+# On processors without AVX512 TensorFlow leaves oneDNN off. Measured with AVX2, width 1.0, 128 px, end to end: 75 crops
+# a second with it, 46 without.
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 try:
     import keras

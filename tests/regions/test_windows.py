@@ -31,14 +31,14 @@ def test_windows_lie_inside_and_reach_the_edges(height: int, width: int) -> None
 def test_pooling_is_averaging() -> None:
     feature_map = np.random.default_rng(0).random((9, 11, 5), dtype=np.float32)
     cells = windows(9, 11)
-    vectors = pooled(feature_map, cells, BUNDLED)
+    vectors = pooled(feature_map, BUNDLED)
     for (x, y, across, down), vector in zip(cells, vectors, strict=True):
         mean = feature_map[y : y + down, x : x + across].mean(axis=(0, 1))
         assert vector == pytest.approx(mean / np.linalg.norm(mean), abs=1e-5)
 
 
 def test_a_window_in_which_nothing_is_active_is_like_nothing() -> None:
-    assert not pooled(np.zeros((7, 7, 5), np.float32), windows(7, 7), BUNDLED).any()
+    assert not pooled(np.zeros((7, 7, 5), np.float32), BUNDLED).any()
 
 
 def test_overlap() -> None:

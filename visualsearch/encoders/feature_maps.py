@@ -21,7 +21,7 @@ from visualsearch.encoders.model_file import ModelDescription
 from visualsearch.exceptions import EncoderError, NoFeatureMap
 
 STEP = 32  # pixels of the picture to one place of the map
-LAST_SIZES = 4  # interpreters kept, one for each size asked for last: 40 MB each at width 0.35, 60 at width 1.0
+LAST_SIZES = 6  # interpreters kept, one for each size asked for last: 25 to 45 MB each at width 0.35, 50 to 80 at 1.0
 OUTPUTS_FIELD = 8  # of SubGraph in the format's schema (tensorflow/lite/schema/schema.fbs): its third field
 
 

@@ -51,7 +51,7 @@ def view_of(encoder: Encoder, picture: Image.Image) -> View:
     windows. Raises NoFeatureMap."""
     (feature_map,) = encoder.feature_map([picture], map_size(picture.size, LONGEST))
     cells = windows(*feature_map.shape[:2])
-    return View(boxes(cells, feature_map.shape), pooled(feature_map, cells, encoder), encoder.encode([picture])[0])
+    return View(boxes(cells, feature_map.shape), pooled(feature_map, encoder), encoder.encode([picture])[0])
 
 
 def look(

@@ -1,8 +1,8 @@
 """Windows over a feature map, each pooled to the vector that its part of the picture would have.
 
-One pass of the network, and an integral image (Viola and Jones 2001) that gives the sum of any rectangle in four
-look-ups: as in R-MAC (Tolias et al. 2016, https://arxiv.org/abs/1511.05879), with averages instead of maxima, since it
-is averages that the index holds.
+One pass of the network for all windows, as in R-MAC (Tolias et al. 2016, https://arxiv.org/abs/1511.05879), with
+averages instead of maxima, since it is averages that the index holds. They are one matrix product: an integral image
+(Viola and Jones 2001) needs fewer additions, and three times as long, since it goes through memory again and again.
 """
 
 from __future__ import annotations
@@ -61,20 +61,20 @@ def windows(height: int, width: int) -> Cells:
     return cells
 
 
-def pooled(feature_map: Maps, cells: Cells, encoder: Encoder) -> Vectors:
-    """Unit vectors, float32 (n, dimensions), of windows (n, 4) over one map, float32 (h, w, d)."""
+@lru_cache(maxsize=8)
+def _averaging(height: int, width: int) -> npt.NDArray[np.float32]:
+    """A matrix (n, height * width) that averages a map's places over each of its windows."""
+    cells = windows(height, width)
+    matrix = np.zeros((len(cells), height, width), dtype=np.float32)
+    for row, (x, y, across, down) in zip(matrix, cells, strict=True):
+        row[y : y + down, x : x + across] = 1 / (across * down)
+    return matrix.reshape(len(cells), -1)
+
+
+def pooled(feature_map: Maps, encoder: Encoder) -> Vectors:
+    """Unit vectors, float32 (n, dimensions), of the ``windows`` over one map, float32 (h, w, d)."""
     height, width, depth = feature_map.shape
-    sums = np.zeros((height + 1, width + 1, depth), dtype=np.float32)
-    np.cumsum(np.cumsum(feature_map, axis=0, dtype=np.float32), axis=1, out=sums[1:, 1:])
-    x, y, across, down = cells.T
-    corners, row = sums.reshape(-1, depth), width + 1
-    # In place: a copy of all windows is a megabyte and a half, and there would be seven of them.
-    totals = corners.take((y + down) * row + x + across, axis=0)
-    totals -= corners.take(y * row + x + across, axis=0)
-    totals -= corners.take((y + down) * row + x, axis=0)
-    totals += corners.take(y * row + x, axis=0)
-    totals /= (across * down).astype(np.float32)[:, None]
-    vectors = encoder.pooled(totals)
+    vectors = encoder.pooled(_averaging(height, width) @ feature_map.reshape(-1, depth))
     # A window where nothing is active has no direction; it is like nothing.
     vectors /= np.sqrt(np.einsum("nd,nd->n", vectors, vectors)).clip(1e-6)[:, None]
     return vectors

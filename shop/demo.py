@@ -22,6 +22,8 @@ from pathlib import Path
 from shop.database import BASE_DIR, DatabaseUnusable, check_database, ensure_database_url, stop_database
 
 LOGIN = "admin"
+# Threads of numpy's own wait by spinning, and take the cores from the encoder and PostgreSQL.
+ENVIRONMENT = {"PYTHONUNBUFFERED": "1", "OPENBLAS_NUM_THREADS": "1"}
 
 
 def main() -> int:
@@ -174,7 +176,7 @@ def serve(arguments: argparse.Namespace) -> int:
     manager = honcho.Manager()
     # A cluster's parent stops its children in their order; a signal to the whole group would leave it waiting for them.
     manager._procmgr.terminate = lambda pid: os.kill(pid, signal.SIGTERM)
-    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    environment = {**ENVIRONMENT, **os.environ}
     for name, command in processes(arguments.port).items():
         manager.add_process(name, command, cwd=str(BASE_DIR), env=environment)
     threading.Thread(target=announce, args=(arguments.port,), daemon=True).start()

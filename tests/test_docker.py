@@ -256,3 +256,8 @@ def test_variables_are_read_and_explained() -> None:
 def test_page_tells_the_commands_that_are_run() -> None:
     page = (ROOT / "docs" / "deployment.md").read_text()
     assert all(f"`{command}`" in page for command in commands().values())
+
+
+def test_processes_have_the_environment_of_make_demo() -> None:
+    set_there = dict(pair.split("=", 1) for text in arguments("ENV") for pair in shlex.split(text))
+    assert demo.ENVIRONMENT.items() <= set_there.items()

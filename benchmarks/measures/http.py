@@ -29,7 +29,7 @@ from benchmarks.gallery import cached_vectors, fill
 from benchmarks.gallery import pictures as gallery_pictures
 from benchmarks.stage import CannotMeasure, milliseconds, percentile, pictures, say, started
 from catalog.models import Product
-from shop.demo import web
+from shop.demo import ENVIRONMENT, web
 from visualsearch.conf import conf
 from visualsearch.encoders import get_encoder
 from visualsearch.images import open_image
@@ -236,7 +236,7 @@ def server() -> Iterator[tuple[int, subprocess.Popen[bytes]]]:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     own = json.loads(os.environ["BENCHMARK_VISUALSEARCH"]) | {"PHOTO_RATE": UNLIMITED, "SIMILAR_RATE": UNLIMITED}
-    environment = {**os.environ, "BENCHMARK_VISUALSEARCH": json.dumps(own)}
+    environment = {**ENVIRONMENT, **os.environ, "BENCHMARK_VISUALSEARCH": json.dumps(own)}
     with started(*web(port), "--log-level", "warning", env=environment, stdout=sys.stderr) as process:
         wait_for(port, process)
         yield port, process

@@ -29,7 +29,7 @@ FLOORS: tuple[set[str], ...] = (
     {"indexing", "search", "regions", "pairs", "evaluation", "projection"},
     {"pausing", "workers", "usage"},
     {"encoders", "stores", "sources", "images", "thumbnails", "montage", "signals"},
-    {"models", "migrations", "statements", "locks", "readers"},
+    {"models", "migrations", "statements", "locks", "readers", "keys"},
     {"calibration"},
     {"conf", "exceptions"},
 )

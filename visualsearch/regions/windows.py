@@ -24,6 +24,7 @@ SHORTEST = 224  # pixels of the shorter side, at least: fewer places hold no par
 # Sides of the windows in parts of the map's shorter side, and the step from one to the next in parts of a window.
 SIDES = (0.3, 0.45, 0.67, 1.0)
 STRIDE = 0.25
+SCORE_DIGITS = 5  # decimals of a cosine in single precision that every processor agrees on
 
 
 class Part(NamedTuple):
@@ -96,8 +97,11 @@ def overlap(one: Boxes, others: Boxes) -> npt.NDArray[np.float64]:
 
 
 def unlike(candidates: Boxes, scores: npt.NDArray[np.floating], limit: int, most: float) -> list[int]:
-    """Non-maximum suppression: the best boxes, best first, none overlapping a better one by more than ``most``."""
-    left = [int(number) for number in np.argsort(-scores, kind="stable")]
+    """Non-maximum suppression: the best boxes, best first, none overlapping a better one by more than ``most``.
+
+    Of scores that differ by rounding alone the first is better, so that every processor keeps the same.
+    """
+    left = [int(number) for number in np.argsort(-scores.round(SCORE_DIGITS), kind="stable")]
     kept: list[int] = []
     while left and len(kept) < limit:
         best = left.pop(0)

@@ -96,6 +96,7 @@ def test_demo_from_an_empty_folder_stopped_and_started_again(clone: Path, port: 
             wait_until(lambda: is_up(address), 400, log)
             taken.append(time.monotonic() - start)
             assert "product" in answer(address)
+            assert "<svg" in answer(f"{address}/favicon.ico")
             wait_until(lambda: "Its admin:" in log.read_text(), 10, log)
             found = answer(f"{address}/api/visualsearch/product/1/similar/?limit=5")
             assert '"count":5' in found, found

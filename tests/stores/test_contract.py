@@ -95,6 +95,19 @@ class StoreContract:
             found = self.store.search(index, self.unit(0).tolist(), ProductImage.objects.all(), 5, related=["product"])
             assert len({neighbour.image.product.title for neighbour in found}) == 1
 
+    @pytest.mark.parametrize("prepared", [False, True])
+    def test_a_vector_that_is_the_mean_of_stored_ones(
+        self, index: VisualIndex, images: list[ProductImage], prepared: bool
+    ) -> None:
+        if prepared:
+            self.store.prepare(index)
+        anchors = [str(image.pk) for image in images[10:13]]
+        assert self.found(index, 11 * STEP, 3, anchors=anchors) == self.found(index, 11 * STEP, 3, exact=True)
+
+    def test_a_vector_whose_images_are_gone_since(self, index: VisualIndex, images: list[ProductImage]) -> None:
+        self.store.delete(index, [str(images[0].pk)])
+        assert self.found(index, 0, 3, anchors=[str(images[0].pk)]) == [image.pk for image in images[1:4]]
+
     def test_upsert_replaces(self, index: VisualIndex, images: list[ProductImage]) -> None:
         self.store.upsert(index, [str(images[39].pk)], self.unit(-0.1)[None])
         assert self.found(index, -0.1, 1) == [images[39].pk]

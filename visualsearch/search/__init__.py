@@ -1,6 +1,6 @@
 """The read path: a product, a photo or a vector -> ranked products.
 
-``eligible`` and the filters are part of the one statement that finds the neighbours, so they are as fresh as the
+``eligible`` and the filters are part of the statement that finds the neighbours, so they are as fresh as the
 database and a page is full while enough products pass.
 """
 

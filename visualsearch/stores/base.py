@@ -86,8 +86,8 @@ class Store(ABC):
         compares with every eligible image instead of walking the graph.
 
         ``without`` are values of ``distinct``, or primary keys where that is None, of which nothing is returned.
-        ``anchors`` are keys, as text, of images that the vector was made of: where they are eligible, ways that do not
-        come by any of them lead astray.
+        ``anchors`` are keys, as text, of images whose mean direction the vector is, so that a store may make it of its
+        own. Where they are eligible, ways that do not come by any of them lead astray.
         """
 
     def unfit(self, index: VisualIndex) -> Iterator[tuple[str, str]]:

@@ -13,28 +13,23 @@ from visualsearch.contrib.training.schedule import Schedule
 
 from .conftest import SIZE
 
-STEPS = 3
+STEPS = 6
+# Of six steps the first blocks and each part end to end take one, the later blocks three.
+SCHEDULE = Schedule(blocks_until=0.1, late_until=0.17, small_until=0.356).at(SIZE, 2 * SIZE)
+PARTS = ("first blocks", "block 8", "block 14", "block 16", "end to end", "end to end, full size")
 
 
 class Killed(BaseException):
     pass
 
 
-class Failing(Crops):
-    """Crops that stop the run, or spoil it, at its last step."""
-
-    spoil = False
+class Spoiling(Crops):
+    """Crops that are no numbers from the last step on."""
 
     def batch(self, step: int, size: int) -> Batch:
         if step < STEPS - 1:
             return super().batch(step, size)
-        if self.spoil:
-            return np.full((self.batch_size, size, size, 3), np.nan, np.float32)
-        raise Killed
-
-
-class Spoiling(Failing):
-    spoil = True
+        return np.full((self.batch_size, size, size, 3), np.nan, np.float32)
 
 
 @pytest.fixture(scope="module")
@@ -50,18 +45,18 @@ def student(tf):
 
 @pytest.fixture
 def started(teacher, student, tmp_path: Path):
-    """Make a run of one step in each part with a fresh student, and a checkpoint after each step."""
+    """Make a run of SCHEDULE with a fresh student, a report and a checkpoint after each step."""
     from visualsearch.contrib.training.distil import Distillation, Settings
     from visualsearch.contrib.training.objective import Objective
 
     model, fresh = student
-    schedule = Schedule(blocks_until=0.3, small_until=0.6).at(SIZE, 2 * SIZE)
 
-    def make(crops: Crops, out: str, resume: bool = False) -> Distillation:
+    def make(crops: Crops, out: str, resume: bool = False, report=print) -> Distillation:
         for variable, value in zip(model.variables, fresh, strict=True):
             variable.assign(value)
-        settings = Settings(steps=STEPS, checkpoint_every=0)
-        run = Distillation(Objective(teacher, model), crops, tmp_path / out, settings, schedule, {"alpha": "0.35"})
+        settings = Settings(steps=STEPS, checkpoint_every=0, report_every=0)
+        identity = {"alpha": "0.35"}
+        run = Distillation(Objective(teacher, model), crops, tmp_path / out, settings, SCHEDULE, identity, report)
         if resume:
             run.resume()
         else:
@@ -79,9 +74,15 @@ def test_a_killed_run_resumes_to_the_same_weights(started, crops: Crops, student
     started(crops, "whole").run()
     wanted = [np.asarray(value) for value in model.variables]
 
-    dying = started(Failing(crops.pictures, crops.seed, crops.batch_size), "killed")
-    with pytest.raises(Killed):
-        dying.run()
+    for part in ("block 16", "end to end, full size"):
+
+        def kill(line: str, part: str = part) -> None:
+            # A report comes before its step's checkpoint: the step is done again.
+            if line.startswith(f"{part}, step"):
+                raise Killed
+
+        with pytest.raises(Killed):
+            started(crops, "killed", resume=part != "block 16", report=kill).run()
     resumed = started(crops, "killed", resume=True)
     assert resumed.state.step == STEPS - 1
     resumed.run()
@@ -89,7 +90,7 @@ def test_a_killed_run_resumes_to_the_same_weights(started, crops: Crops, student
     for value, other in zip(model.variables, wanted, strict=True):
         np.testing.assert_allclose(np.asarray(value), other, atol=1e-5)
     assert resumed.state.step == STEPS
-    assert resumed.state.crops == {"blocks": 4, "end to end": 4, "end to end, full size": 4}
+    assert resumed.state.crops == dict.fromkeys(PARTS, crops.batch_size)
 
     # What was saved loads into the plain network of Keras.
     plain = blocks.build(0.35)
@@ -98,10 +99,34 @@ def test_a_killed_run_resumes_to_the_same_weights(started, crops: Crops, student
         np.testing.assert_array_equal(np.asarray(value), np.asarray(other))
 
 
+@pytest.mark.slow
+def test_a_late_block_is_trained_as_a_graph_too(tf, started, crops: Crops, student) -> None:
+    before = [np.asarray(value) for value in student[1]]
+
+    def kill(line: str) -> None:
+        if line.startswith("block 16, step"):
+            raise Killed
+
+    run = started(crops, "traced", report=kill)
+    run.state.step = PARTS.index("block 16")
+    tf.config.run_functions_eagerly(False)
+    try:
+        with pytest.raises(Killed):
+            run.run()
+    finally:
+        tf.config.run_functions_eagerly(True)
+    learned = {
+        variable.path.split("/")[0]
+        for variable, value in zip(student[0].variables, before, strict=True)
+        if not np.array_equal(np.asarray(variable), value) and not variable.path.endswith(("mean", "variance"))
+    }
+    assert learned == {layer.name for layer in run.objective.student_blocks[16] if layer.trainable_variables}
+
+
 def test_a_loss_that_is_not_a_number_stops_and_keeps_the_last_good_checkpoint(started, crops: Crops) -> None:
     run = started(Spoiling(crops.pictures, crops.seed, crops.batch_size), "spoilt")
     run.state.step = STEPS - 2
-    with pytest.raises(LossNotFinite, match=r"loss is nan at step 2; kept: .*checkpoint\.npz"):
+    with pytest.raises(LossNotFinite, match=r"loss is nan at step 5; kept: .*checkpoint\.npz"):
         run.run()
     state, arrays = load(run.out / CHECKPOINT)
     assert state.step == STEPS - 1
@@ -129,13 +154,31 @@ def test_only_the_same_run_is_resumed(started, crops: Crops) -> None:
 
 def test_the_parts_follow_each_other_each_with_its_rate() -> None:
     schedule = Schedule()
-    names = [schedule.part(progress / 100).name for progress in range(100)]
-    assert sorted(set(names), key=names.index) == ["blocks", "end to end", "end to end, full size"]
+    names = [schedule.part(progress / 1000).name for progress in range(1000)]
+    late = [f"block {i}" for i in range(7, 18)]
+    assert list(dict.fromkeys(names)) == ["first blocks", *late, "end to end", "end to end, full size"]
+    # The block without a shortcut between the widest layers takes longest, and each block learns just once.
+    assert max(late, key=names.count) == "block 16"
+    assert [i for part in schedule.parts if part.blocks for i in part.blocks] == list(range(18))
     rates = [schedule.learning_rate(progress / 1000) for progress in range(1000)]
-    assert max(rates[:400]) == pytest.approx(3e-3, rel=0.01)
-    assert max(rates[400:]) == pytest.approx(6e-4, rel=0.01)
+    by_block, whole = rates[:500], rates[500:]
+    assert max(by_block[:200]) == pytest.approx(1.5e-2, rel=0.01)
+    assert max(by_block[200:]) == pytest.approx(1.5e-2, rel=0.01)
+    assert max(whole) == pytest.approx(6e-4, rel=0.01)
     assert min(rates) > 0
-    assert rates[399] < 1e-4 > rates[999]
-    assert schedule.hint_weight(0.4) == 1
+    assert by_block[199] < 2e-4
+    assert whole[-1] < 1e-5
+    assert schedule.hint_weight(0.5) == 1
     assert schedule.hint_weight(1) == pytest.approx(0.1)
     assert Schedule.uncut().part(0).name == "end to end"
+
+
+def test_steps_are_shared_out_by_the_time_that_they_take() -> None:
+    schedule, steps = Schedule(), 27_000
+    parts = [schedule.part(schedule.progress(step, steps)) for step in range(steps)]
+    counts = {part.name: parts.count(part) for part in schedule.parts}
+    seconds = {part.name: counts[part.name] * part.cost for part in schedule.parts}
+    for part in schedule.parts:
+        assert seconds[part.name] / sum(seconds.values()) == pytest.approx(part.end - part.start, abs=0.002)
+    assert counts["end to end, full size"] < counts["end to end"] < counts["block 16"]
+    assert schedule.progress(steps - 1, steps) < schedule.progress(steps, steps) == 1

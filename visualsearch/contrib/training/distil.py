@@ -17,14 +17,17 @@ import tensorflow as tf
 from . import checkpoint
 from .data import Batch, Crops, prefetched
 from .exceptions import InvalidCheckpoint, LossNotFinite
-from .objective import Objective
+from .kept import KeptMaps
+from .objective import ALL, Objective
 from .optimizer import Adam
-from .schedule import Part, Schedule
+from .schedule import FIRST_LATE, Part, Schedule
 
 logger = logging.getLogger(__name__)
 STUDENT_WEIGHTS = "student.weights.h5"
 # Seconds; a step that took longer was suspended, which is not training.
 LONGEST_STEP = 120.0
+# Crops whose maps are kept, for each minute of training: they take 3% of its time to make.
+CROPS_A_MINUTE = 110
 # Options of glibc's mallopt(3).
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX = -1, -2, -4
 
@@ -72,7 +75,8 @@ class Distillation:
         self.out.mkdir(parents=True, exist_ok=True)
         self.plan = self.schedule or (Schedule() if self.objective.can_cut else Schedule.uncut())
         self.state = checkpoint.State(seed=self.crops.seed, identity=self.identity)
-        self._renew_optimizer()
+        self.kept: KeptMaps | None = None
+        self._renew_optimizer(self.plan.parts[0])
 
     @property
     def checkpoint_path(self) -> Path:
@@ -82,7 +86,7 @@ class Distillation:
     def progress(self) -> float:
         """Share of the training done, 0 to 1."""
         if self.settings.steps is not None:
-            return self.state.step / self.settings.steps
+            return self.plan.progress(self.state.step, self.settings.steps)
         return self.state.trained_seconds / (60 * self.settings.minutes)
 
     def start(self) -> None:
@@ -95,6 +99,9 @@ class Distillation:
         """Go on where the last checkpoint stands. Raises InvalidCheckpoint where there is none of this run."""
         state, arrays = checkpoint.load(self.checkpoint_path)
         checkpoint.require_same(state, self.state, self.checkpoint_path)
+        if (part := self.plan.named(state.part)) is None:
+            raise InvalidCheckpoint(f"The checkpoint {self.checkpoint_path} is of another schedule: {state.part}.")
+        self._renew_optimizer(part)
         for name, variables in self._stored().items():
             values = arrays.get(name, [])
             if [tuple(v.shape) for v in variables] != [value.shape for value in values]:
@@ -144,17 +151,19 @@ class Distillation:
             "optimizer": self.optimizer.state,
         }
 
-    def _renew_optimizer(self) -> None:
-        self.optimizer = Adam(self.objective.variables)
+    def _renew_optimizer(self, part: Part) -> None:
+        self.learning = self.objective.variables_of(part.blocks) if part.blocks else self.objective.variables
+        self.optimizer = Adam(self.learning)
         # Traced anew, since a traced step holds on to its optimizer's variables.
-        self.by_block, self.whole = tf.function(self._by_block), tf.function(self._whole)
+        self.by_block = tf.function(lambda x: self._by_block(x, part.blocks))
+        self.whole = tf.function(self._whole)
 
     def _apply(self, tape: Any, loss: Any) -> None:
-        self.optimizer.apply(tape.gradient(loss, self.objective.variables))
+        self.optimizer.apply(tape.gradient(loss, self.learning))
 
-    def _by_block(self, x: Any) -> tuple[Any, Any]:
+    def _by_block(self, x: Any, chosen: range | None) -> tuple[Any, Any]:
         with tf.GradientTape() as tape:
-            loss, errors = self.objective.by_block(x)
+            loss, errors = self.objective.by_block(x, chosen or ALL)
         self._apply(tape, loss)
         return loss, errors
 
@@ -165,30 +174,47 @@ class Distillation:
         return loss, errors, cosine
 
     def _enter(self, part: Part, batches: Generator[Batch, None, None] | None) -> Generator[Batch, None, None]:
-        """Turn to `part`: crops of its size, and a fresh optimizer after the blocks."""
+        """Turn to `part`: its batches, and a fresh optimizer, which both end-to-end parts share."""
         if batches is not None:
             batches.close()
-        if self.state.part == self.plan.parts[0].name and not part.by_block:
-            self._renew_optimizer()
-        self.state.part = part.name
-        return prefetched(lambda step: self.crops.batch(step, part.size), self.state.step)
+        if part.name != self.state.part:
+            before = self.plan.named(self.state.part)
+            if before is None or before.blocks:
+                self._renew_optimizer(part)
+            self.state.part = part.name
+        if not part.first:
+            self.kept = None
+            return prefetched(lambda step: self.crops.batch(step, part.size), self.state.step)
+        return prefetched(self._keep(part).batch, self.state.step)
+
+    def _keep(self, part: Part) -> KeptMaps:
+        teacher = self.objective.teacher_blocks
+        if self.kept is None:
+            # A short run could not use as many, and would take longer to make them than to learn from them.
+            most = self.settings.steps or int(CROPS_A_MINUTE * self.settings.minutes)
+            count = max(self.crops.batch_size, min(self.plan.kept_crops, most))
+            self.report(f"{part.name}: the teacher's maps of {count:,} crops are made, to be kept in memory")
+            self.kept = KeptMaps.of(self.crops, part.size, teacher, FIRST_LATE, count)
+        self.kept.advance(teacher, part.first)
+        return self.kept
 
     def _step(self, part: Part, batch: Batch) -> str:
         rate = self.plan.learning_rate(self.progress)
         self.optimizer.rate.assign(rate)
-        x, shown = tf.constant(batch), ""
-        if part.by_block:
+        x = tf.constant(batch)
+        if part.blocks:
             loss, errors = self.by_block(x)
+            shown = f", worst block {float(tf.reduce_max(errors)):.4f}"
         else:
             loss, errors, cosine = self.whole(x, tf.constant(self.plan.hint_weight(self.progress), tf.float32))
             shown = f", cosine {float(cosine):.4f}"
+            if len(errors):
+                shown += f", maps {float(tf.reduce_mean(errors[:-1])):.4f}, last map {float(errors[-1]):.4f}"
         if not math.isfinite(float(loss)):
             kept = self.checkpoint_path if self.checkpoint_path.exists() else "no checkpoint"
             raise LossNotFinite(f"The loss is {float(loss)} at step {self.state.step}; kept: {kept}.")
         self.state.step += 1
         self.state.crops[part.name] = self.state.crops.get(part.name, 0) + len(batch)
-        if len(errors):
-            shown += f", maps {float(tf.reduce_mean(errors[:-1])):.4f}, last map {float(errors[-1]):.4f}"
         return f"{part.name}, step {self.state.step}: rate {rate:.2e}, loss {float(loss):.4f}{shown}"
 
     def _pace(self) -> str:

@@ -11,6 +11,7 @@ from . import blocks
 from .teachers import Teacher
 
 LINK_SPREAD = 1.0
+ALL = range(blocks.BLOCKS)
 
 
 def pooled(x: Any) -> Any:
@@ -25,7 +26,7 @@ def cosine(a: Any, b: Any) -> Any:
 
 @dataclass
 class Objective:
-    """Losses of a student MobileNetV2 of width `alpha` under a teacher.
+    """Losses of a student MobileNetV2 of width `alpha` under a teacher: squared errors over the teacher's variance.
 
     Of the teacher's own width, the student is compared map by map, and its blocks can be trained each on its own.
     Of another width, learned linear maps ("links") lead from the student's block ends to the teacher's. A teacher
@@ -59,6 +60,10 @@ class Objective:
     def variables(self) -> list[Any]:
         return [*self.student.trainable_variables, *self.links.values()]
 
+    def variables_of(self, chosen: range) -> list[Any]:
+        """What learns in the blocks `chosen`."""
+        return [v for i in chosen for layer in self.student_blocks[i] for v in layer.trainable_variables]
+
     def start(self, x: Any) -> None:
         """Set the student's normalisations, and the variances of the teacher's maps, from a first batch."""
         wanted = blocks.ends(self.teacher_blocks, x)
@@ -68,12 +73,16 @@ class Objective:
             made = blocks.set_normalisations(block, x)
             x = wanted[i] if self.can_cut else made
 
-    def by_block(self, x: Any) -> tuple[Any, Any]:
-        """(loss, errors (18,)): each block fed the teacher's input to it, asked for the teacher's output."""
-        wanted = blocks.ends(self.teacher_blocks, x)
+    def by_block(self, x: Any, chosen: range = ALL) -> tuple[Any, Any]:
+        """(loss, errors (n,)): each of the blocks `chosen` fed the teacher's input to it, asked for its output.
+
+        `x` is what goes into the first of them: pixels, or the teacher's maps.
+        """
+        of = slice(chosen.start, chosen.stop)
+        wanted = blocks.ends(self.teacher_blocks[of], x)
         starts = [x, *wanted[:-1]]
-        made = [blocks.through(b, start) for b, start in zip(self.student_blocks, starts, strict=True)]
-        errors = self._errors(made, wanted)
+        made = [blocks.through(b, start) for b, start in zip(self.student_blocks[of], starts, strict=True)]
+        errors = self._errors(made, wanted) / self.variances[of]
         return tf.reduce_sum(errors), errors
 
     def whole(self, x: Any, hint_weight: Any) -> tuple[Any, Any, Any]:
@@ -86,7 +95,7 @@ class Objective:
             return self.cosine_weight * (1 - similarity), tf.zeros(0), similarity
         wanted = blocks.ends(self.teacher_blocks, x)
         linked = [self._linked(i, m) for i, m in enumerate(made)]
-        errors = self._errors(linked, wanted)
+        errors = self._errors(linked, wanted) / self.variances
         similarity = cosine(pooled(linked[-1]), pooled(wanted[-1]))
         hints = hint_weight * tf.reduce_mean(errors[:-1])
         return hints + errors[-1] + self.cosine_weight * (1 - similarity), errors, similarity
@@ -95,6 +104,4 @@ class Objective:
         return tf.nn.conv2d(x, self.links[i][None, None], 1, "SAME") if i in self.links else x
 
     def _errors(self, made: list[Any], wanted: list[Any]) -> Any:
-        """Mean squared error of each map over the variance of the teacher's."""
-        pairs = zip(made, wanted, strict=True)
-        return tf.stack([tf.reduce_mean(tf.square(a - b)) for a, b in pairs]) / self.variances
+        return tf.stack([tf.reduce_mean(tf.square(a - b)) for a, b in zip(made, wanted, strict=True)])

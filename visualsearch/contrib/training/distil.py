@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import logging
 import math
 import time
@@ -28,22 +27,6 @@ STUDENT_WEIGHTS = "student.weights.h5"
 LONGEST_STEP = 120.0
 # Crops whose maps are kept, for each minute of training: they take 3% of its time to make.
 CROPS_A_MINUTE = 110
-# Options of glibc's mallopt(3).
-M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX = -1, -2, -4
-
-
-def keep_freed_memory() -> None:
-    """Have the C library keep the memory of freed maps for the next step, where it is glibc.
-
-    It would hand blocks this large back to the kernel each time, which then clears every page anew: measured on
-    two cores at 128 px, that is a third of a step's time.
-    """
-    try:
-        mallopt = ctypes.CDLL(None).mallopt
-    except (OSError, AttributeError, TypeError):
-        return
-    for option, value in ((M_MMAP_MAX, 0), (M_TRIM_THRESHOLD, -1), (M_TOP_PAD, 256 << 20)):
-        mallopt(option, value)
 
 
 @dataclass(frozen=True)
@@ -112,7 +95,6 @@ class Distillation:
 
     def run(self) -> None:
         """Train until the progress is 1. Raises LossNotFinite, with the last good checkpoint kept."""
-        keep_freed_memory()
         saved = reported = time.monotonic()
         batches: Generator[Batch, None, None] | None = None
         try:

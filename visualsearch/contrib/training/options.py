@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from .data import Crops, Pictures, find_pictures, load_pictures, overlap
 from .exceptions import TrainingError
+from .memory import keep_freed_memory
 
 if TYPE_CHECKING:
     from .distil import Distillation
@@ -89,6 +90,7 @@ def distil(options: Options, report: Callable[[str], None]) -> Path:
     Raises TrainingError and its kinds, and MissingExtra where TensorFlow is not installed.
     """
     check(options)
+    keep_freed_memory()
     from . import teachers  # TensorFlow from here on
 
     place = _device(options.device)

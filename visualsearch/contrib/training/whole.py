@@ -32,6 +32,7 @@ from .finetuning import (
 )
 from .gathering import Gathered, readable
 from .general import General, general
+from .memory import keep_freed_memory
 from .selection import ClosedForm, Measured, Trials, cosines, found
 from .writing import write_encoder
 
@@ -49,6 +50,7 @@ class Split:
 
 def finetune_network(gathered: Gathered, plan: Plan, kept: Sequence[General], say: Say) -> Finetuned:
     """Trains the network, and writes the file with it and a head. Raises as ``finetune`` does, and MissingExtra."""
+    keep_freed_memory()
     from . import network
 
     if gathered.examples.by is By.AUGMENTATIONS:

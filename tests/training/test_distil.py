@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -121,6 +122,28 @@ def test_a_late_block_is_trained_as_a_graph_too(tf, started, crops: Crops, stude
         if not np.array_equal(np.asarray(variable), value) and not variable.path.endswith(("mean", "variance"))
     }
     assert learned == {layer.name for layer in run.objective.student_blocks[16] if layer.trainable_variables}
+
+
+def test_preparing_a_part_takes_none_of_its_time(started, crops: Crops, monkeypatch: pytest.MonkeyPatch) -> None:
+    from visualsearch.contrib.training.kept import KeptMaps
+
+    make = KeptMaps.of
+
+    def slowly(*given) -> KeptMaps:
+        time.sleep(2)
+        return make(*given)
+
+    def kill(line: str) -> None:
+        if line.startswith("block 16, step"):
+            raise Killed
+
+    monkeypatch.setattr(KeptMaps, "of", slowly)
+    run = started(crops, "slow", report=kill)
+    run.state.step = PARTS.index("block 16")
+    began = time.monotonic()
+    with pytest.raises(Killed):
+        run.run()
+    assert 0 < run.state.trained_seconds < time.monotonic() - began - 2
 
 
 def test_a_loss_that_is_not_a_number_stops_and_keeps_the_last_good_checkpoint(started, crops: Crops) -> None:

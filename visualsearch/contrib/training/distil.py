@@ -99,10 +99,11 @@ class Distillation:
         batches: Generator[Batch, None, None] | None = None
         try:
             while self.progress < 1:
-                began = time.monotonic()
                 part = self.plan.part(self.progress)
                 if batches is None or part.name != self.state.part:
                     batches = self._enter(part, batches)
+                # Preparing a part is not training: a short one would be over before its first step.
+                began = time.monotonic()
                 losses = self._step(part, next(batches))
                 now = time.monotonic()
                 self.state.trained_seconds += min(now - began, LONGEST_STEP)

@@ -17,7 +17,7 @@ from .conftest import SIZE
 STEPS = 6
 # Of six steps the first blocks and each part end to end take one, the later blocks three.
 SCHEDULE = Schedule(blocks_until=0.1, late_until=0.17, small_until=0.356).at(SIZE, 2 * SIZE)
-PARTS = ("first blocks", "block 8", "block 14", "block 16", "end to end", "end to end, full size")
+PARTS = ("first blocks", "block 7", "block 13", "block 16", "end to end", "end to end, full size")
 
 
 class Killed(BaseException):
@@ -109,11 +109,12 @@ def test_a_late_block_is_trained_as_a_graph_too(tf, started, crops: Crops, stude
             raise Killed
 
     run = started(crops, "traced", report=kill)
-    run.state.step = PARTS.index("block 16")
     tf.config.run_functions_eagerly(False)
     try:
-        with pytest.raises(Killed):
-            run.run()
+        for _ in range(2):  # the first step of SOAP makes the bases, and moves nothing
+            run.state.step = PARTS.index("block 16")
+            with pytest.raises(Killed):
+                run.run()
     finally:
         tf.config.run_functions_eagerly(True)
     learned = {
@@ -184,14 +185,14 @@ def test_the_parts_follow_each_other_each_with_its_rate() -> None:
     assert max(late, key=names.count) == "block 16"
     assert [i for part in schedule.parts if part.blocks for i in part.blocks] == list(range(18))
     rates = [schedule.learning_rate(progress / 1000) for progress in range(1000)]
-    by_block, whole = rates[:500], rates[500:]
-    assert max(by_block[:200]) == pytest.approx(1.5e-2, rel=0.01)
-    assert max(by_block[200:]) == pytest.approx(1.5e-2, rel=0.01)
+    by_block, whole = rates[:600], rates[600:]
+    assert max(by_block[:160]) == pytest.approx(1.5e-2, rel=0.01)
+    assert max(by_block[160:]) == pytest.approx(1.5e-2, rel=0.01)
     assert max(whole) == pytest.approx(6e-4, rel=0.01)
     assert min(rates) > 0
-    assert by_block[199] < 2e-4
+    assert by_block[159] < 2e-4
     assert whole[-1] < 1e-5
-    assert schedule.hint_weight(0.5) == 1
+    assert schedule.hint_weight(0.6) == 1
     assert schedule.hint_weight(1) == pytest.approx(0.1)
     assert Schedule.uncut().part(0).name == "end to end"
 

@@ -20,6 +20,7 @@ from .kept import KeptMaps
 from .objective import ALL, Objective
 from .optimizer import Adam
 from .schedule import FIRST_LATE, Part, Schedule
+from .soap import Soap
 
 logger = logging.getLogger(__name__)
 STUDENT_WEIGHTS = "student.weights.h5"
@@ -136,7 +137,7 @@ class Distillation:
 
     def _renew_optimizer(self, part: Part) -> None:
         self.learning = self.objective.variables_of(part.blocks) if part.blocks else self.objective.variables
-        self.optimizer = Adam(self.learning)
+        self.optimizer: Adam | Soap = Soap(self.learning) if part.first else Adam(self.learning)
         # Traced anew, since a traced step holds on to its optimizer's variables.
         self.by_block = tf.function(lambda x: self._by_block(x, part.blocks))
         self.whole = tf.function(self._whole)

@@ -10,7 +10,7 @@ from itertools import accumulate
 FIRST_LATE = 7
 # Share of time of each block from there on. The wider its layers the longer it takes, and the one from 160 to 320
 # channels, which has no shortcut, longest; the last one is a single layer.
-LATE_SHARES = (1, 1, 1, 1.5, 2, 2, 4, 4, 4, 9, 1.5)
+LATE_SHARES = (2, 2, 2, 2.5, 3, 3, 4, 6, 6, 9, 2)
 # Time of a step of the first blocks and of each part end to end, where one of a late block takes 1. Measured at width
 # 1.0 on two cores, 128 and 224 px.
 FIRST_COST, SMALL_COST, LAST_COST = 4.5, 6.5, 20.0
@@ -46,9 +46,9 @@ class Schedule:
     `kept_crops` is how many crops' maps the later blocks learn from, at most.
     """
 
-    blocks_until: float = 0.2
-    late_until: float = 0.5
-    small_until: float = 0.75
+    blocks_until: float = 0.16
+    late_until: float = 0.6
+    small_until: float = 0.8
     size: int = 128
     last_size: int = 224
     block_rate: float = 1.5e-2

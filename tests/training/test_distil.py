@@ -166,7 +166,10 @@ def test_only_the_same_run_is_resumed(started, crops: Crops) -> None:
     with pytest.raises(InvalidCheckpoint, match="no checkpoint"):
         started(crops, "none", resume=True)
     run = started(crops, "one")
+    run.state.part = "all blocks together"
     run.save()
+    with pytest.raises(InvalidCheckpoint, match="another schedule: all blocks together"):
+        started(crops, "one", resume=True)
     with pytest.raises(InvalidCheckpoint, match="already holds a run"):
         started(crops, "one")
     with pytest.raises(InvalidCheckpoint, match=r"seed 3 \(now 9\)"):

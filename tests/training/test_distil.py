@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,6 +23,16 @@ PARTS = ("first blocks", "block 7", "block 13", "block 16", "end to end", "end t
 
 class Killed(BaseException):
     pass
+
+
+def killing(part: str) -> Callable[[str], None]:
+    """A report that ends the run in a part: it comes before its step's checkpoint, so that the step is done again."""
+
+    def report(line: str) -> None:
+        if line.startswith(f"{part}, step"):
+            raise Killed
+
+    return report
 
 
 class Spoiling(Crops):
@@ -76,14 +87,8 @@ def test_a_killed_run_resumes_to_the_same_weights(started, crops: Crops, student
     wanted = [np.asarray(value) for value in model.variables]
 
     for part in ("block 16", "end to end, full size"):
-
-        def kill(line: str, part: str = part) -> None:
-            # A report comes before its step's checkpoint: the step is done again.
-            if line.startswith(f"{part}, step"):
-                raise Killed
-
         with pytest.raises(Killed):
-            started(crops, "killed", resume=part != "block 16", report=kill).run()
+            started(crops, "killed", resume=part != "block 16", report=killing(part)).run()
     resumed = started(crops, "killed", resume=True)
     assert resumed.state.step == STEPS - 1
     resumed.run()
@@ -104,11 +109,7 @@ def test_a_killed_run_resumes_to_the_same_weights(started, crops: Crops, student
 def test_a_late_block_is_trained_as_a_graph_too(tf, started, crops: Crops, student) -> None:
     before = [np.asarray(value) for value in student[1]]
 
-    def kill(line: str) -> None:
-        if line.startswith("block 16, step"):
-            raise Killed
-
-    run = started(crops, "traced", report=kill)
+    run = started(crops, "traced", report=killing("block 16"))
     tf.config.run_functions_eagerly(False)
     try:
         for _ in range(2):  # the first step of SOAP makes the bases, and moves nothing
@@ -134,12 +135,8 @@ def test_preparing_a_part_takes_none_of_its_time(started, crops: Crops, monkeypa
         time.sleep(2)
         return make(*given)
 
-    def kill(line: str) -> None:
-        if line.startswith("block 16, step"):
-            raise Killed
-
     monkeypatch.setattr(KeptMaps, "of", slowly)
-    run = started(crops, "slow", report=kill)
+    run = started(crops, "slow", report=killing("block 16"))
     run.state.step = PARTS.index("block 16")
     began = time.monotonic()
     with pytest.raises(Killed):

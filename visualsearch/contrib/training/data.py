@@ -134,6 +134,17 @@ def random_crop(rng: np.random.Generator, pixels: Pixels, size: int, augmentatio
     return scaled.clip(max=1)
 
 
+def shuffled(items: NDArray[np.int64], count: int, step: int, seed: tuple[int, ...]) -> list[int]:
+    """The `count` items of `step`, where each epoch is its own shuffle of all of them."""
+    places = np.arange(step * count, (step + 1) * count)
+    epochs = places // len(items)
+    chosen: list[int] = []
+    for epoch in np.unique(epochs):
+        order = np.random.default_rng((*seed, int(epoch))).permutation(items)
+        chosen.extend(order[places[epochs == epoch] - epoch * len(items)].tolist())
+    return chosen
+
+
 @dataclass(frozen=True)
 class Crops:
     """Random crops of `pictures`, a batch for each step: `crops.batch(step, size)`."""
@@ -144,15 +155,8 @@ class Crops:
     augmentation: Augmentation = field(default_factory=Augmentation)
 
     def drawn(self, step: int) -> list[int]:
-        """Positions of the pictures drawn at `step`: each epoch is its own shuffle of all of them."""
-        draws = self.pictures.draws
-        places = np.arange(step * self.batch_size, (step + 1) * self.batch_size)
-        epochs = places // len(draws)
-        chosen = []
-        for epoch in np.unique(epochs):
-            order = np.random.default_rng((self.seed, 0, int(epoch))).permutation(draws)
-            chosen.extend(order[places[epochs == epoch] - epoch * len(draws)].tolist())
-        return chosen
+        """Positions of the pictures drawn at `step`."""
+        return shuffled(self.pictures.draws, self.batch_size, step, (self.seed, 0))
 
     def batch(self, step: int, size: int) -> Batch:
         """The crops of one step: float32 (batch, size, size, 3) in [-1, 1]."""

@@ -15,7 +15,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from . import blocks
-from .data import Batch, Crops, prefetched
+from .data import Batch, Crops, prefetched, shuffled
 
 Maps = NDArray[np.float16]
 # Maps that go through a block at once.
@@ -47,11 +47,8 @@ class KeptMaps:
         self.first = first
 
     def batch(self, step: int) -> Batch:
-        """The maps of one step, float32 (batch, h, w, c): each epoch is its own shuffle of all of them."""
-        places = np.arange(step * self.batch_size, (step + 1) * self.batch_size)
-        epochs = places // len(self.maps)
-        orders = {e: np.random.default_rng((self.seed, 2, e)).permutation(len(self.maps)) for e in np.unique(epochs)}
-        chosen = [orders[e][place - e * len(self.maps)] for e, place in zip(epochs, places, strict=True)]
+        """The maps of one step, float32 (batch, h, w, c)."""
+        chosen = shuffled(np.arange(len(self.maps)), self.batch_size, step, (self.seed, 2))
         return self.maps[chosen].astype(np.float32)
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from itertools import accumulate
+from functools import cached_property
+from itertools import accumulate, pairwise
 
 # The first block that is trained on kept maps: from here on they are small enough to hold in memory.
 FIRST_LATE = 7
@@ -66,14 +67,14 @@ class Schedule:
         """The same schedule with other crop sizes, in pixels."""
         return replace(self, size=size, last_size=last_size)
 
-    @property
+    @cached_property
     def parts(self) -> list[Part]:
         """All parts in order, without those that take no time."""
         length = (self.late_until - self.blocks_until) / sum(LATE_SHARES)
         ends = [self.blocks_until + length * done for done in accumulate(LATE_SHARES, initial=0)]
         late = [
-            Part(f"block {i}", ends[i - FIRST_LATE], ends[i - FIRST_LATE + 1], self.last_size, range(i, i + 1))
-            for i in range(FIRST_LATE, FIRST_LATE + len(LATE_SHARES))
+            Part(f"block {i}", start, end, self.last_size, range(i, i + 1))
+            for i, (start, end) in enumerate(pairwise(ends), FIRST_LATE)
         ]
         parts = [
             Part("first blocks", 0.0, self.blocks_until, self.size, range(FIRST_LATE), FIRST_COST),

@@ -13,6 +13,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from .optimizer import Adam
+
 BETA_1, BETA_2, EPSILON = 0.95, 0.97, 1e-8
 SPREAD_BETA = 0.95  # of the gradients' spread on either side of a matrix
 TURN_EVERY = 40  # steps
@@ -65,39 +67,30 @@ class Soap:
     def __init__(self, variables: Sequence[Any]) -> None:
         plain = [v.value if isinstance(v, keras.Variable) else v for v in variables]
         self._matrices = {i: _Matrix(v) for i, v in enumerate(plain) if len(v.shape) == 4 and v.shape[:2] == (1, 1)}
-        self._others = {
-            i: (v, *(tf.Variable(tf.zeros_like(v), trainable=False) for _ in range(2)))
-            for i, v in enumerate(plain)
-            if i not in self._matrices
-        }
-        self._steps = tf.Variable(0.0, trainable=False)
-        self.rate = tf.Variable(0.0, trainable=False)
+        self._others = [i for i in range(len(plain)) if i not in self._matrices]
+        self._adam = Adam([plain[i] for i in self._others], BETA_1, BETA_2, EPSILON)
+        self.steps, self.rate = self._adam.steps, self._adam.rate
 
     @property
     def state(self) -> list[Any]:
         """What has to be kept to go on: the number of steps, then what is known of each variable."""
-        matrices = [variable for matrix in self._matrices.values() for variable in matrix.state]
-        return [self._steps, *matrices, *(moment for _, *moments in self._others.values() for moment in moments)]
+        return [*self._adam.state, *(variable for matrix in self._matrices.values() for variable in matrix.state)]
 
     def apply(self, gradients: Sequence[Any]) -> None:
-        """One update. `gradients` are in the order of the variables."""
-        self._steps.assign_add(1.0)
-        tf.cond(self._steps > 1, lambda: self._step(gradients), lambda: self._begin(gradients))
-        tf.cond(tf.equal(self._steps % TURN_EVERY, 0), self._turn, lambda: None)
+        """One update; the first moves nothing. `gradients` are in the order of the variables."""
+        tf.cond(self.steps > 0, lambda: self._step(gradients), lambda: self._begin(gradients))
+        tf.cond(tf.equal(self.steps % TURN_EVERY, 0), self._turn, lambda: None)
 
     def _begin(self, gradients: Sequence[Any]) -> None:
+        self._adam.apply([tf.zeros_like(gradients[i]) for i in self._others])
         for i, matrix in self._matrices.items():
             matrix.begin(gradients[i][0, 0])
 
     def _step(self, gradients: Sequence[Any]) -> None:
-        corrections = 1 - tf.pow(BETA_1, self._steps), 1 - tf.pow(BETA_2, self._steps)
+        self._adam.apply([gradients[i] for i in self._others])
+        corrections = 1 - tf.pow(BETA_1, self.steps), 1 - tf.pow(BETA_2, self.steps)
         for i, matrix in self._matrices.items():
             matrix.step(gradients[i][0, 0], self.rate, corrections)
-        for i, (variable, mean, square) in self._others.items():
-            mean.assign(BETA_1 * mean + (1 - BETA_1) * gradients[i])
-            square.assign(BETA_2 * square + (1 - BETA_2) * tf.square(gradients[i]))
-            step = mean / corrections[0] / (tf.sqrt(square / corrections[1]) + EPSILON)
-            variable.assign_sub(self.rate * step)
 
     def _turn(self) -> None:
         for matrix in self._matrices.values():

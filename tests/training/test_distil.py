@@ -17,7 +17,7 @@ from .conftest import SIZE
 
 STEPS = 6
 # Of six steps the first blocks and each part end to end take one, the later blocks three.
-SCHEDULE = Schedule(blocks_until=0.1, late_until=0.17, small_until=0.356).at(SIZE, 2 * SIZE)
+SCHEDULE = Schedule(blocks_until=0.09, late_until=0.174, small_until=0.356).at(SIZE, 2 * SIZE)
 PARTS = ("first blocks", "block 7", "block 13", "block 16", "end to end", "end to end, full size")
 
 
@@ -78,8 +78,36 @@ def started(teacher, student, tmp_path: Path):
     return make
 
 
+@pytest.fixture
+def renewing(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Units are made anew at each step by block; how many, at each."""
+    from visualsearch.contrib.training import distil
+    from visualsearch.contrib.training.objective import Objective
+
+    made: list[int] = []
+    renew = Objective.renew_units
+
+    def counted(*given) -> int:
+        made.append(renew(*given))
+        return made[-1]
+
+    monkeypatch.setattr(distil, "RENEW_EVERY", 1)
+    monkeypatch.setattr(Objective, "renew_units", counted)
+    return made
+
+
+def test_units_are_made_anew_and_the_optimizer_forgets_the_old_ones(started, crops: Crops, renewing) -> None:
+    run = started(crops, "renewed", report=killing("block 13"))
+    with pytest.raises(Killed):
+        run.run()
+    # Of its three steps the first has learned nothing yet, and the second is late in its part.
+    assert len(renewing) == 1
+    assert renewing[0] > 0
+    assert run.optimizer.steps.numpy() == 1
+
+
 @pytest.mark.slow
-def test_a_killed_run_resumes_to_the_same_weights(started, crops: Crops, student) -> None:
+def test_a_killed_run_resumes_to_the_same_weights(started, crops: Crops, student, renewing) -> None:
     from visualsearch.contrib.training import blocks
 
     model, _ = student
@@ -107,12 +135,11 @@ def test_a_killed_run_resumes_to_the_same_weights(started, crops: Crops, student
 
 @pytest.mark.slow
 def test_a_late_block_is_trained_as_a_graph_too(tf, started, crops: Crops, student) -> None:
-    before = [np.asarray(value) for value in student[1]]
-
     run = started(crops, "traced", report=killing("block 16"))
+    before = [np.asarray(variable).copy() for variable in student[0].variables]
     tf.config.run_functions_eagerly(False)
     try:
-        for _ in range(2):  # the first step of SOAP makes the bases, and moves nothing
+        for _ in range(3):  # the first step of SOAP makes the bases, the second moves the silent projection alone
             run.state.step = PARTS.index("block 16")
             with pytest.raises(Killed):
                 run.run()
@@ -179,22 +206,27 @@ def test_only_the_same_run_is_resumed(started, crops: Crops) -> None:
 def test_the_parts_follow_each_other_each_with_its_rate() -> None:
     schedule = Schedule()
     names = [schedule.part(progress / 1000).name for progress in range(1000)]
-    late = [f"block {i}" for i in range(7, 18)]
-    assert list(dict.fromkeys(names)) == ["first blocks", *late, "end to end", "end to end, full size"]
+    later = [f"block {i}" for i in range(7, 18)]
+    assert list(dict.fromkeys(names)) == ["first blocks", *later, "end to end", "end to end, full size"]
     # The block without a shortcut between the widest layers takes longest, and each block learns just once.
-    assert max(late, key=names.count) == "block 16"
+    assert max(later, key=names.count) == "block 16"
     assert [i for part in schedule.parts if part.blocks for i in part.blocks] == list(range(18))
     rates = [schedule.learning_rate(progress / 1000) for progress in range(1000)]
-    by_block, whole = rates[:600], rates[600:]
-    assert max(by_block[:160]) == pytest.approx(1.5e-2, rel=0.01)
-    assert max(by_block[160:]) == pytest.approx(1.5e-2, rel=0.01)
+    first, late, whole = rates[:200], rates[200:750], rates[750:]
+    assert max(first) == pytest.approx(3e-2, rel=0.01)
+    assert max(late) == pytest.approx(3e-2, rel=0.01)
     assert max(whole) == pytest.approx(6e-4, rel=0.01)
     assert min(rates) > 0
-    assert by_block[159] < 2e-4
+    assert first[-1] < 2e-4
     assert whole[-1] < 1e-5
-    assert schedule.hint_weight(0.6) == 1
+    assert schedule.hint_weight(0.75) == 1
     assert schedule.hint_weight(1) == pytest.approx(0.1)
     assert Schedule.uncut().part(0).name == "end to end"
+    # What is made anew has time to learn before its part ends.
+    renewing = [progress / 1000 for progress in range(1000) if schedule.renews_units(progress / 1000)]
+    assert 0 < renewing[0] < 0.01
+    assert sum(progress < 0.2 for progress in renewing) == pytest.approx(120, abs=2)
+    assert max(renewing) < 0.75
 
 
 def test_steps_are_shared_out_by_the_time_that_they_take() -> None:

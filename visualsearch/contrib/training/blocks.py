@@ -12,6 +12,9 @@ import os
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from visualsearch.exceptions import MissingExtra
 
 from .exceptions import TrainingError
@@ -99,11 +102,12 @@ def _convolved(layer: Layer, x: Tensor, scale: Tensor | None = None) -> Tensor:
     return tf.nn.conv2d(x, kernel, list(layer.strides), padding)
 
 
-def _folded(layer: Layer) -> tuple[Tensor, Tensor]:
+def folded(normalisation: Layer) -> tuple[Tensor, Tensor]:
+    """(scale, shift) of each channel, which is what a normalisation with fixed mean and variance comes to."""
     # y = gamma * (x - mean) / sqrt(variance + epsilon) + beta = scale * x + shift
-    variance = tf.convert_to_tensor(layer.moving_variance)
-    scale = tf.convert_to_tensor(layer.gamma) * tf.math.rsqrt(variance + layer.epsilon)
-    return scale, tf.convert_to_tensor(layer.beta) - tf.convert_to_tensor(layer.moving_mean) * scale
+    variance = tf.convert_to_tensor(normalisation.moving_variance)
+    scale = tf.convert_to_tensor(normalisation.gamma) * tf.math.rsqrt(variance + normalisation.epsilon)
+    return scale, tf.convert_to_tensor(normalisation.beta) - tf.convert_to_tensor(normalisation.moving_mean) * scale
 
 
 def _is_normalisation(layer: Layer) -> bool:
@@ -123,7 +127,7 @@ def through(block: Block, x: Tensor) -> Tensor:
     start, convolution = x, None
     for layer in block:
         if _is_normalisation(layer):
-            scale, shift = _folded(layer)
+            scale, shift = folded(layer)
             x = tf.nn.bias_add(_convolved(convolution, x, scale), shift)
         elif isinstance(layer, keras.layers.Conv2D | keras.layers.DepthwiseConv2D):
             convolution = layer
@@ -141,19 +145,35 @@ def ends(blocks: list[Block], x: Tensor) -> list[Tensor]:
     return maps
 
 
-def set_normalisations(block: Block, x: Tensor) -> Tensor:
-    """Set each normalisation's mean and variance from `x`, in order; returns the map at the block's end."""
+def set_normalisations(block: Block, x: Tensor, units: NDArray[np.intp] | None = None) -> Tensor:
+    """Set each normalisation's mean and variance from `x`, in order; returns the map at the block's end.
+
+    With `units` those of these channels alone, their gamma and beta as at first.
+    """
     start, convolution = x, None
     for layer in block:
         if _is_normalisation(layer):
             x = _convolved(convolution, x)
             mean, variance = tf.nn.moments(x, (0, 1, 2))
-            layer.moving_mean.assign(mean)
-            layer.moving_variance.assign(variance)
-            scale, shift = _folded(layer)
+            if units is None:
+                layer.moving_mean.assign(mean)
+                layer.moving_variance.assign(variance)
+            else:
+                put(layer.moving_mean, units, mean.numpy()[units])
+                put(layer.moving_variance, units, variance.numpy()[units])
+                put(layer.gamma, units, 1.0)
+                put(layer.beta, units, 0.0)
+            scale, shift = folded(layer)
             x = x * scale + shift
         elif isinstance(layer, keras.layers.Conv2D | keras.layers.DepthwiseConv2D):
             convolution = layer
         else:
             x = _other(layer, x, start)
     return x
+
+
+def put(variable: Any, place: Any, values: Any) -> None:
+    """Assign `values` to a part of a variable."""
+    numbers = np.asarray(variable).copy()
+    numbers[place] = values
+    variable.assign(numbers)

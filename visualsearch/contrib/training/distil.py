@@ -28,6 +28,8 @@ STUDENT_WEIGHTS = "student.weights.h5"
 LONGEST_STEP = 120.0
 # Crops whose maps are kept, for each minute of training: they take 3% of its time to make.
 CROPS_A_MINUTE = 110
+# Steps from one renewal of units to the next in parts by block, and of those how many until the rate is whole again.
+RENEW_EVERY, AFTER_RENEWAL = 160, 20
 
 
 @dataclass(frozen=True)
@@ -137,7 +139,7 @@ class Distillation:
 
     def _renew_optimizer(self, part: Part) -> None:
         self.learning = self.objective.variables_of(part.blocks) if part.blocks else self.objective.variables
-        self.optimizer: Adam | Soap = Soap(self.learning) if part.first else Adam(self.learning)
+        self.optimizer: Adam | Soap = Soap(self.learning) if part.blocks else Adam(self.learning)
         # Traced anew, since a traced step holds on to its optimizer's variables.
         self.by_block = tf.function(lambda x: self._by_block(x, part.blocks))
         self.whole = tf.function(self._whole)
@@ -182,10 +184,19 @@ class Distillation:
         self.kept.advance(teacher, part.first)
         return self.kept
 
+    def _renew_units(self, part: Part, x: Any) -> None:
+        """What the optimizer knows is of the old units, and nearly nothing is lost with it."""
+        rng = np.random.default_rng((self.crops.seed, 3, self.state.step))
+        if part.blocks and self.objective.renew_units(x, part.blocks, rng):
+            for variable in self.optimizer.state:
+                variable.assign(tf.zeros_like(variable))
+
     def _step(self, part: Part, batch: Batch) -> str:
-        rate = self.plan.learning_rate(self.progress)
-        self.optimizer.rate.assign(rate)
         x = tf.constant(batch)
+        if self.state.step % RENEW_EVERY == 0 and self.plan.renews_units(self.progress):
+            self._renew_units(part, x)
+        rate = self.plan.learning_rate(self.progress) * min(1.0, float(self.optimizer.steps + 1) / AFTER_RENEWAL)
+        self.optimizer.rate.assign(rate)
         if part.blocks:
             loss, errors = self.by_block(x)
             shown = f", worst block {float(tf.reduce_max(errors)):.4f}"

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
-from . import blocks
+from . import blocks, units
 from .teachers import Teacher
 
 LINK_SPREAD = 1.0
@@ -71,7 +72,16 @@ class Objective:
             self.variances.assign([tf.reduce_mean(tf.math.reduce_variance(m, (0, 1, 2))) for m in wanted])
         for i, block in enumerate(self.student_blocks):
             made = blocks.set_normalisations(block, x)
+            if self.can_cut:
+                units.silence(block)
             x = wanted[i] if self.can_cut else made
+
+    def renew_units(self, x: Any, chosen: range, rng: np.random.Generator) -> int:
+        """New units for those that add least to the blocks `chosen`, fed as in `by_block`; how many."""
+        of = slice(chosen.start, chosen.stop)
+        starts = [x, *blocks.ends(self.teacher_blocks[of], x)]
+        pairs = zip(self.student_blocks[of], starts[:-1], strict=True)
+        return sum(units.renew(block, start, rng) for block, start in pairs)
 
     def by_block(self, x: Any, chosen: range = ALL) -> tuple[Any, Any]:
         """(loss, errors (n,)): each of the blocks `chosen` fed the teacher's input to it, asked for its output.

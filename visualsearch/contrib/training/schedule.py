@@ -10,11 +10,11 @@ from itertools import accumulate, pairwise
 # The first block that is trained on kept maps: from here on they are small enough to hold in memory.
 FIRST_LATE = 7
 # Share of time of each block from there on. The wider its layers the longer it takes, and the one from 160 to 320
-# channels, which has no shortcut, longest; the last one is a single layer.
-LATE_SHARES = (2, 2, 2, 2.5, 3, 3, 4, 6, 6, 9, 2)
+# channels, which has no shortcut, longest; the last one is a single layer, but a wide one.
+LATE_SHARES = (2, 2, 2, 2.5, 3, 3, 4, 6, 6, 9, 4)
 # Time of a step of the first blocks and of each part end to end, where one of a late block takes 1. Measured at width
 # 1.0 on two cores, 128 and 224 px.
-FIRST_COST, SMALL_COST, LAST_COST = 4.5, 6.5, 20.0
+FIRST_COST, SMALL_COST, LAST_COST = 3.5, 6.5, 20.0
 
 
 @dataclass(frozen=True)
@@ -44,17 +44,19 @@ class Schedule:
 
     The learning rate follows one cosine over each part by block and one over both end-to-end parts, each after a
     warm-up. Hints fade over the end-to-end parts: at full weight they hold the last map's error back.
+    In parts by block, units are made anew until `renew_until` of the part.
     `kept_crops` is how many crops' maps the later blocks learn from, at most.
     """
 
-    blocks_until: float = 0.16
-    late_until: float = 0.6
-    small_until: float = 0.8
+    blocks_until: float = 0.2
+    late_until: float = 0.75
+    small_until: float = 0.87
     size: int = 128
     last_size: int = 224
-    block_rate: float = 1.5e-2
+    block_rate: float = 3e-2
     rate: float = 6e-4
     warm_up: float = 0.03
+    renew_until: float = 0.6
     last_hint_weight: float = 0.1
     kept_crops: int = 16_384
 
@@ -118,6 +120,10 @@ class Schedule:
             return peak * max(0.02, within / self.warm_up)
         fallen = (within - self.warm_up) / (1 - self.warm_up)
         return peak * max(0.005, 0.5 * (1 + math.cos(math.pi * fallen)))
+
+    def renews_units(self, progress: float) -> bool:
+        """Whether units are still made anew at `progress`: each needs time to learn."""
+        return self.part(progress).blocks is not None and 0 < self._within(progress) < self.renew_until
 
     def hint_weight(self, progress: float) -> float:
         """What the maps before the last one weigh at `progress`, end to end."""

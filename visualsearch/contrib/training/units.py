@@ -10,7 +10,7 @@ rate.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -25,31 +25,22 @@ RECYCLED = 0.1
 DEPTHWISE_SPREAD = 0.5
 
 
-class _Layers(NamedTuple):
-    """The convolutions of a block with hidden units: each has a filter, a depthwise one, a row of the projection."""
-
-    filters: Any
-    depthwise: Any
-    projection: Any
-
-
 def silence(block: blocks.Block) -> None:
     """Start the projection at zero: nothing closes a unit before it has been found what it is good for."""
-    if layers := _layers(block):
-        normalisation = block[block.index(layers.projection) + 1]
-        for variable in (layers.projection.kernel, normalisation.moving_mean):
+    if projection := _projection(block):
+        normalisation = block[block.index(projection) + 1]
+        for variable in (projection.kernel, normalisation.moving_mean):
             variable.assign(tf.zeros_like(variable))
 
 
 def contributions(block: blocks.Block, x: Any) -> NDArray[np.float32]:
     """What each hidden unit adds by itself to the variance of the block's answer to `x`, (units,). The last block,
     which has no projection, has units that answer for themselves."""
-    layers = _layers(block)
-    place = block.index(layers.projection) if layers else len(block)
-    added: NDArray[np.float32] = tf.math.reduce_variance(blocks.through(block[:place], x), (0, 1, 2)).numpy()
-    if layers:
-        scale, _ = blocks.folded(block[place + 1])
-        added *= tf.reduce_sum(tf.square(layers.projection.kernel[0, 0] * scale), 1).numpy()
+    hidden = _hidden(block)
+    added: NDArray[np.float32] = tf.math.reduce_variance(blocks.through(hidden, x), (0, 1, 2)).numpy()
+    if projection := _projection(block):
+        scale, _ = blocks.folded(block[len(hidden) + 1])
+        added *= tf.reduce_sum(tf.square(projection.kernel[0, 0] * scale), 1).numpy()
     return added
 
 
@@ -59,26 +50,29 @@ def renew(block: blocks.Block, x: Any, rng: np.random.Generator) -> int:
     They start with random filters, at mean 0 and variance 1 for `x`, and add nothing until they have learned to. Of the
     last block, whose units each have an answer of their own to give, dead ones alone are.
     """
-    layers = _layers(block)
-    added = contributions(block, x)
+    added, projection = contributions(block, x), _projection(block)
     dead = int((added < DEAD * added.mean()).sum())
-    units = np.argsort(added)[: max(dead, int(RECYCLED * len(added))) if layers else dead]
+    units = np.argsort(added)[: max(dead, int(RECYCLED * len(added))) if projection else dead]
     if not len(units):
         return 0
-    kernel = _convolutions(block)[0].kernel
-    blocks.put(kernel, (..., units), rng.normal(0, np.std(kernel), (*kernel.shape[:3], len(units))))
-    if layers:
+    filters, *others = (layer.kernel for layer in block if hasattr(layer, "kernel"))
+    blocks.put(filters, (..., units), rng.normal(0, np.std(filters), (*filters.shape[:3], len(units))))
+    if others:
+        depthwise, rows = others
         of_units = (..., units, slice(None))
-        blocks.put(layers.depthwise.kernel, of_units, rng.normal(0, DEPTHWISE_SPREAD, (3, 3, len(units), 1)))
-        blocks.put(layers.projection.kernel, of_units, 0.0)
-    blocks.set_normalisations(block[: block.index(layers.projection)] if layers else block, x, units)
+        blocks.put(depthwise, of_units, rng.normal(0, DEPTHWISE_SPREAD, (3, 3, len(units), 1)))
+        blocks.put(rows, of_units, 0.0)
+    blocks.set_normalisations(_hidden(block), x, units)
     return len(units)
 
 
-def _layers(block: blocks.Block) -> _Layers | None:
-    found = _convolutions(block)
-    return _Layers(*found) if len(found) == 3 else None
+def _projection(block: blocks.Block) -> blocks.Layer | None:
+    """The block's third convolution, from its hidden units to its answer."""
+    convolutions = [layer for layer in block if hasattr(layer, "kernel")]
+    return convolutions[2] if len(convolutions) == 3 else None
 
 
-def _convolutions(block: blocks.Block) -> list[Any]:
-    return [layer for layer in block if hasattr(layer, "kernel")]
+def _hidden(block: blocks.Block) -> blocks.Block:
+    """The layers of the block that lead to its hidden units."""
+    projection = _projection(block)
+    return block[: block.index(projection)] if projection else block

@@ -108,6 +108,15 @@ def repeat(name: str, function: str, *args: Any, every: str | None) -> None:
             kept.save()
 
 
+def repeated(name: str) -> Any | None:
+    """What django-q2 runs under this name at regular times, its ``Schedule``; None for nothing. Raises MissingExtra."""
+    try:
+        from django_q.models import Schedule
+    except ImportError as error:
+        raise MissingExtra("django-q2", "queue") from error
+    return Schedule.objects.filter(name=name).order_by("pk").first()
+
+
 class _Batch(threading.local):
     """Primary keys saved in this thread's transaction, by database and source; the first hook to run takes all.
 

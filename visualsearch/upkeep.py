@@ -25,6 +25,7 @@ from visualsearch.stores import get_store
 
 logger = logging.getLogger(__name__)
 
+SCHEDULE = "visualsearch_reconcile"  # the name of django-q2's entry
 REST = 30.0  # seconds after which a long task lets others go first; a quarter of the demo's time-out
 
 
@@ -187,4 +188,9 @@ def schedule(every: str | None, *, fix: bool = False, hours: float | None = None
         raise VisualSearchError(
             "ENQUEUE is not django-q2's: have your own scheduler run manage.py visualsearch_reconcile --fix instead."
         )
-    tasks.repeat("visualsearch_reconcile", "visualsearch.upkeep.reconcile_all", fix, hours, every=every)
+    tasks.repeat(SCHEDULE, "visualsearch.upkeep.reconcile_all", fix, hours, every=every)
+
+
+def scheduled() -> Any | None:
+    """django-q2's entry for it; None where there is none. Raises MissingExtra."""
+    return tasks.repeated(SCHEDULE)

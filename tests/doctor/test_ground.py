@@ -5,15 +5,20 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from datetime import timedelta
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
+from django.core.management import call_command
 from django.db import connection
+from django.utils import timezone
 
 from catalog.models import ProductImage
 from tests.doctor.conftest import CHECKS, GROUND, examined
 from tests.processes import ROOT, environment, running, wait_until
+from visualsearch import doctor, upkeep
 from visualsearch.models import IndexedSource, QueueProbe
 from visualsearch.workers import seen
 
@@ -34,7 +39,7 @@ def test_wrong_database_host(db: None, fake_encoder: None) -> None:
     assert lines[1].startswith("WRONG    database   Database 'default' does not answer: OperationalError: ")
     assert "nowhere.invalid" in lines[1]
     assert lines[2].strip().startswith("-> Start the PostgreSQL server, or correct HOST, PORT, NAME, USER and PASSWORD")
-    unknown = CHECKS[2:]
+    unknown = [*CHECKS[2:], "reconcile"]
     assert [line.split()[:2] for line in lines[3:]] == [["UNKNOWN", name] for name in unknown]
     assert done.stderr.strip().endswith("1 thing is wrong; docs/doctor.md says more.")
 
@@ -108,6 +113,30 @@ def test_no_worker(shop: list[ProductImage], use_settings: Any, wrong: Wrong) ->
     IndexedSource.objects.all().delete()
     assert wrong("queue", "--timeout", "0.1")[1].endswith("that of the queue which ENQUEUE names")
     assert not QueueProbe.objects.exists()
+
+
+def test_drift_that_nobody_looks_for(shop: list[ProductImage], use_settings: Any) -> None:
+    assert list(doctor.queue.reconcile()) == [], "a shop on another queue has a scheduler of its own"
+    use_settings(ENQUEUE="visualsearch.tasks.enqueue")
+    (finding,) = doctor.queue.reconcile()
+    assert finding.verdict == "advice"
+    assert finding.todo.startswith("Run once: manage.py ")
+    call_command(*finding.todo.removeprefix("Run once: manage.py ").split(), stdout=StringIO())
+    entry = upkeep.scheduled()
+    assert entry is not None
+    for late, verdict, said in [
+        (timedelta(hours=-20), "ok", "Drift is looked for daily, next 20"),
+        (timedelta(minutes=5), "ok", "Drift is looked for daily, next 20"),
+        (timedelta(hours=30), "wrong", "Drift is looked for daily, and has been due for 1\xa0day"),
+    ]:
+        entry.next_run = timezone.now() - late
+        entry.save()
+        (finding,) = doctor.queue.reconcile()
+        assert finding.verdict == verdict
+        assert finding.said.startswith(said)
+    said_of, _ = examined("--timeout", "0.2")
+    assert said_of["reconcile"]["verdict"] == "wrong"
+    assert said_of["reconcile"]["todo"] == "Start a worker whose scheduler is on: manage.py qcluster"
 
 
 def broken(function: str, *args: Any, delay: float = 0) -> None:

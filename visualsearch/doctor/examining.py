@@ -50,10 +50,11 @@ def examine(sources: Sequence[ImageSource], wait: float) -> Iterator[Finding]:
                 yield _unknown(name, broken, source.name)
             else:
                 yield from _tried(name, lambda look=look, source=source: look(source), source.name)  # type: ignore[misc]
-    if broken:
-        yield _unknown("queue", broken)
-    else:
-        yield from _tried("queue", lambda: queue.queue(wait))
+    for name, check in {"queue": lambda: queue.queue(wait), "reconcile": queue.reconcile}.items():
+        if broken:
+            yield _unknown(name, broken)
+        else:
+            yield from _tried(name, check)
 
 
 def _tried(name: str, check: Check, source: str = "") -> Iterator[Finding]:

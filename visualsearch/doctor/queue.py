@@ -1,23 +1,25 @@
-"""Whether a task goes through the queue: one is queued, and its answer is waited for."""
+"""Whether a task goes through the queue: one is queued, and its answer is waited for. Whether drift is looked for."""
 
 from __future__ import annotations
 
 import time
 import uuid
 from collections.abc import Iterator
+from datetime import timedelta
 
 from django.apps import apps
 from django.db import DatabaseError
 from django.utils import timezone
 from django.utils.timesince import timesince
 
-from visualsearch import workers
+from visualsearch import upkeep, workers
 from visualsearch.conf import DEFAULTS, conf
 from visualsearch.doctor.finding import Finding, Verdict, in_words
 from visualsearch.models import QueueProbe
 from visualsearch.sources import all_sources
 
 POLL = 0.1  # seconds
+LATE = timedelta(hours=1)  # a cluster looks for what is due every half minute
 
 
 def answer(token: str) -> None:
@@ -45,6 +47,24 @@ def queue(wait: float) -> Iterator[Finding]:
         yield _nobody(wait)
     finally:
         probe.delete()
+
+
+def reconcile() -> Iterator[Finding]:
+    """Whether django-q2 looks for drift at regular times; a shop on another queue has a scheduler of its own."""
+    if DEFAULTS["ENQUEUE"] != conf.ENQUEUE:
+        return
+    entry = upkeep.scheduled()
+    if entry is None:
+        said = "Nothing looks for images that came past the signals, or that were lost with a worker."
+        todo = "Run once: manage.py visualsearch_reconcile --schedule daily --fix --since 2d"
+        yield Finding("reconcile", Verdict.ADVICE, said, todo)
+        return
+    every = f"Drift is looked for {entry.get_schedule_type_display().lower()}"
+    if entry.next_run < timezone.now() - LATE:
+        said = f"{every}, and has been due for {timesince(entry.next_run)}."
+        yield Finding("reconcile", Verdict.WRONG, said, f"Start a worker whose scheduler is on: {_start()}")
+        return
+    yield Finding("reconcile", Verdict.OK, f"{every}, next {timezone.localtime(entry.next_run):%Y-%m-%d %H:%M}.")
 
 
 def _nobody(wait: float) -> Finding:

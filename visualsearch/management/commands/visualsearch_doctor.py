@@ -47,7 +47,8 @@ class Command(BaseCommand):
             raise CommandError(f"{wrong} {'thing is' if wrong == 1 else 'things are'} wrong; docs/doctor.md says more.")
         if not options["json"]:
             advice = sum(finding.verdict is Verdict.ADVICE for finding in findings)
-            self.stdout.write(f"All is well, with {advice} pieces of advice." if advice else "All is well.")
+            pieces = "one piece" if advice == 1 else f"{advice} pieces"
+            self.stdout.write(f"All is well, with {pieces} of advice." if advice else "All is well.")
 
     def _show(self, finding: Finding) -> None:
         style = {Verdict.OK: self.style.SUCCESS, Verdict.WRONG: self.style.ERROR}.get(

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ import numpy.typing as npt
 from visualsearch.encoders.base import Vectors
 from visualsearch.encoders.head import read_encoder_file
 from visualsearch.encoders.int8 import int8_weights
-from visualsearch.encoders.model_file import ModelDescription, ModelFile, sealed
+from visualsearch.encoders.model_file import ModelDescription, ModelFile, sealed, write_whole
 from visualsearch.exceptions import EncoderError, InvalidWeights, MissingExtra
 
 SEED = 0  # of "random" weights
@@ -242,18 +241,10 @@ def converted(model: Any, *, float16: bool = False, calibration: Sequence[npt.ND
 
 
 def _write(target: Path, content: bytes) -> Path:
-    """Write under a temporary name in the same folder, then rename: readers see the whole file or none."""
-    temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex}.tmp")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("xb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(target)
+        write_whole(target, content)
     except OSError as exc:
-        with suppress(OSError):
-            temporary.unlink()
         raise EncoderError(
             f"{target} cannot be written: {exc.strerror}; VISUALSEARCH['MODEL_CACHE'] names the folder."
         ) from exc

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
+import uuid
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -174,6 +176,22 @@ def _full(name: object) -> str:
 def sealed(model: bytes) -> bytes:
     """The model with its digest at the end. Sealed and unsealed, it runs the same."""
     return model + SEAL + hashlib.sha256(model).hexdigest().encode()
+
+
+def write_whole(target: Path, content: bytes) -> None:
+    """Write under a temporary name in the same folder, then rename: readers see the whole file or none. Raises
+    OSError, and leaves nothing then."""
+    temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex}.tmp")
+    try:
+        with temporary.open("xb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(target)
+    except OSError:
+        with suppress(OSError):
+            temporary.unlink()
+        raise
 
 
 def is_whole(path: Path) -> bool:

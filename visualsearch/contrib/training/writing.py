@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import uuid
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +10,7 @@ from PIL import Image
 
 from visualsearch.encoders.head import EncoderFile, Head
 from visualsearch.encoders.mobilenet import MobileNetV2
-from visualsearch.encoders.model_file import ModelFile
+from visualsearch.encoders.model_file import ModelFile, write_whole
 
 from .exceptions import TrainingError
 from .folding import fold
@@ -41,7 +38,10 @@ def write_encoder(
     """
     model = fold(base.file.built_path(), head)
     described = EncoderFile(base.description.name, head.dimensions, head if of_stored else None, record)
-    write_whole(path, described.appended_to(model))
+    try:
+        write_whole(path, described.appended_to(model))
+    except OSError as exc:
+        raise TrainingError(f"{path} cannot be written: {exc.strerror}.") from exc
     encoder = type(base)(ModelFile(base.description, path))
     picture = [Image.fromarray(np.random.default_rng(0).integers(0, 255, (224, 224, 3), dtype=np.uint8))]
     cosine = float((encoder.encode(picture) * head.apply(base.encode(picture))).sum())
@@ -49,18 +49,3 @@ def write_encoder(
         path.unlink()
         raise TrainingError(f"The file's vectors are not those that its head computes: cosine {cosine:.4f}.")
     return encoder
-
-
-def write_whole(target: Path, content: bytes) -> None:
-    """Write under a temporary name in the same folder, then rename: readers see the whole file or none."""
-    temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex}.tmp")
-    try:
-        with temporary.open("xb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(target)
-    except OSError as exc:
-        with suppress(OSError):
-            temporary.unlink()
-        raise TrainingError(f"{target} cannot be written: {exc.strerror}.") from exc

@@ -89,10 +89,10 @@ def calibrated(name: str, encoder: Encoder, data: Path, sample: int | None = Non
     calibration = fit(
         together, {"encoder": name, "on": {part: len(pairs) for part, pairs in parts.items()}}
     ).calibration
-    judging = shown(gallery, kinds(train), queries, kinds(test))
+    judging = even(shown(gallery, kinds(train), queries, kinds(test)), kinds(test))
     similarity = (1 - judging.distances).clip(0, 1)
     judged = {
-        "on": "clothing/test against clothing/train",
+        "on": "clothing/test against clothing/train, each class alike",
         "pairs": len(judging),
         **rounded(asdict(reliability(calibration.probability(judging.distances), judging))),
         "cosine": rounded(asdict(replace(reliability(similarity, judging), bins=()))),
